@@ -1,0 +1,73 @@
+// Owns what differs between devices: execution provider, name of its memory, whether its addresses can be computed with.
+// It does not know models.
+import { EngineError } from "../errors.ts";
+import type { OrtApi, Pointer } from "./api.ts";
+
+export type DeviceName = "cpu" | "cuda" | "webgpu";
+export type DeviceChoice = DeviceName | "auto";
+
+export interface Device {
+  readonly name: DeviceName;
+  /** ORT's name for the device's memory; null for host memory. */
+  readonly memoryName: string | null;
+  /** Whether a tensor may begin inside another's buffer. WebGPU's "addresses" are buffer handles. */
+  readonly isAddressable: boolean;
+}
+
+const DEVICES: Readonly<Record<DeviceName, Device>> = {
+  cpu: { name: "cpu", memoryName: null, isAddressable: true },
+  cuda: { name: "cuda", memoryName: "Cuda", isAddressable: true },
+  webgpu: { name: "webgpu", memoryName: "WebGPU_Buf", isAddressable: false },
+};
+
+/**
+ * The device to use for a choice, tried out by attaching its provider to throw-away session options.
+ * `auto` takes CUDA when it can be had, else the CPU, and reports why through `onFallback`.
+ * Throws EngineError("device_unavailable") with ORT's own reason when a named device cannot be had.
+ */
+export function chooseDevice(api: OrtApi, choice: DeviceChoice, onFallback: (reason: string) => void): Device {
+  if (choice !== "auto") {
+    probe(api, DEVICES[choice]);
+    return DEVICES[choice];
+  }
+  try {
+    probe(api, DEVICES.cuda);
+    return DEVICES.cuda;
+  } catch (error) {
+    onFallback(error instanceof Error ? error.message : String(error));
+    return DEVICES.cpu;
+  }
+}
+
+/** Attaches the device's execution provider to session options; the CPU needs none. */
+export function appendProvider(api: OrtApi, sessionOptions: Pointer, device: Device): void {
+  if (device.name === "cuda") appendCuda(api, sessionOptions);
+  if (device.name === "webgpu") {
+    api.call("SessionOptionsAppendExecutionProvider", sessionOptions, "WebGPU", [], [], 0);
+  }
+}
+
+function appendCuda(api: OrtApi, sessionOptions: Pointer): void {
+  const cuda = api.create("CreateCUDAProviderOptions");
+  try {
+    // Growing by exactly what is asked for leaves the rest of the card to the key-value cache.
+    const keys = ["device_id", "arena_extend_strategy", "use_tf32"];
+    const values = ["0", "kSameAsRequested", "0"];
+    api.call("UpdateCUDAProviderOptions", cuda, keys, values, keys.length);
+    api.call("SessionOptionsAppendExecutionProvider_CUDA_V2", sessionOptions, cuda);
+  } finally {
+    api.call("ReleaseCUDAProviderOptions", cuda);
+  }
+}
+
+function probe(api: OrtApi, device: Device): void {
+  const options = api.create("CreateSessionOptions");
+  try {
+    appendProvider(api, options, device);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new EngineError("device_unavailable", `The device "${device.name}" cannot be used: ${reason}`, {}, { cause });
+  } finally {
+    api.call("ReleaseSessionOptions", options);
+  }
+}
