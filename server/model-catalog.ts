@@ -1,0 +1,31 @@
+// Owns the one thing the server knows about where models come from: a catalog to look them up in.
+// Types only. It knows neither folders nor manifests nor devices; server/registry.ts does.
+import type { ChatModel, ModelRole } from "../runtime/chat-model.ts";
+
+/** How one model stands, for `/ready` and for operators. */
+export interface ModelReadiness {
+  readonly id: string;
+  readonly role: ModelRole;
+  /** `cpu`, `cuda`, `webgpu`, or `remote`. */
+  readonly device: string;
+  readonly precision: string;
+  readonly ready: boolean;
+  /** Why it is not ready, or why another device than the one asked for is used. */
+  readonly detail?: string;
+}
+
+/** Whether every model can answer now. */
+export interface CatalogReadiness {
+  readonly ready: boolean;
+  readonly models: readonly ModelReadiness[];
+}
+
+/** The served models. Its content does not change while a request runs. */
+export interface ModelCatalog {
+  /** Every served model, in the order in which they are shown. */
+  list(): readonly ChatModel[];
+  get(id: string): ChatModel | undefined;
+  ready(): CatalogReadiness;
+  /** Closes every model: refuses new requests, cancels running ones, releases everything. */
+  close(): Promise<void>;
+}
