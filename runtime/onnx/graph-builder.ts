@@ -19,6 +19,8 @@ export interface Value {
 export interface OpOptions {
   /** Name of the node, shown by profilers; unique names are made when it is left out. */
   readonly name?: string;
+  /** Positions of optional outputs that are not computed. Their values may not be read. */
+  readonly skipOutputs?: readonly number[];
 }
 
 type Attributes = Readonly<Record<string, Attribute>>;
@@ -159,9 +161,11 @@ export class GraphBuilder {
   ): Value[] {
     for (const input of inputs) if (input !== null) this.#own(input);
     const name = options.name ?? `${opType}_${this.#nodes.length}`;
-    const results = Array.from({ length: outputs }, (_, index) =>
-      this.#value(outputs === 1 ? `${name}:out` : `${name}:out${index}`, true),
-    );
+    const results = Array.from({ length: outputs }, (_, index) => {
+      // An unregistered value: its empty name leaves the output out, and reading it fails as foreign.
+      if (options.skipOutputs?.includes(index) === true) return { name: "", isRenamable: false };
+      return this.#value(outputs === 1 ? `${name}:out` : `${name}:out${index}`, true);
+    });
     this.#nodes.push({
       opType,
       domain,
