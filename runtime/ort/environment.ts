@@ -16,12 +16,14 @@ export interface Environment {
   readonly api: OrtApi;
   readonly pointer: Pointer;
   readonly threads: number;
+  /** Runs pieces of work one after the other, in the order asked: a step uses every core, so two would only disturb each other. */
+  exclusive<T>(work: () => Promise<T>): Promise<T>;
   /** Every holder releases once; the last one frees the thread pool. */
   release(): void;
 }
 
 const LOG_LEVEL_ERROR = 3;
-let current: { api: OrtApi; pointer: Pointer; threads: number; holders: number } | undefined;
+let current: { api: OrtApi; pointer: Pointer; threads: number; holders: number; last: Promise<unknown> } | undefined;
 
 /** The process's environment. A second caller shares the first one's thread pool and must not ask for another size. */
 export function openEnvironment(options: EnvironmentOptions): Environment {
@@ -40,6 +42,11 @@ export function openEnvironment(options: EnvironmentOptions): Environment {
     api: held.api,
     pointer: held.pointer,
     threads: held.threads,
+    exclusive(work) {
+      const result = held.last.then(work);
+      held.last = result.catch(() => undefined);
+      return result;
+    },
     release() {
       if (isReleased) return;
       isReleased = true;
@@ -58,7 +65,7 @@ function create(threads: number, libraryPath: string | undefined): NonNullable<t
     api.call("SetGlobalIntraOpNumThreads", options, threads);
     api.call("SetGlobalSpinControl", options, 1);
     const pointer = api.create("CreateEnvWithGlobalThreadPools", LOG_LEVEL_ERROR, "realchat", options);
-    return { api, pointer, threads, holders: 0 };
+    return { api, pointer, threads, holders: 0, last: Promise.resolve() };
   } finally {
     api.call("ReleaseThreadingOptions", options);
   }
