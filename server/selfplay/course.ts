@@ -77,7 +77,9 @@ export function closeCourse(course: Course, stop: Stop): Dialogue {
     stopReason: stop.reason === "window" && hasAddedNothing ? "seed_too_long" : stop.reason,
     stoppedBy: stop.by,
     usage,
-    models: { user: user.model.info, assistant: assistant.model.info },
-    system: { user: user.system, assistant: assistant.system },
+    sides: {
+      user: { ...user, model: user.model.info },
+      assistant: { ...assistant, model: assistant.model.info },
+    },
   };
 }

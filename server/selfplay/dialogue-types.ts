@@ -60,6 +60,11 @@ export interface SideUsage {
   readonly completionTokens: number;
 }
 
+/** Who played a side, and how it was told to. */
+export interface SideRecord extends Omit<SideSetup, "model"> {
+  readonly model: ModelInfo;
+}
+
 export interface Dialogue {
   readonly id: string;
   readonly seed: number;
@@ -72,8 +77,7 @@ export interface Dialogue {
   /** The side at which the rule struck; null when it concerns neither. */
   readonly stoppedBy: ModelRole | null;
   readonly usage: Readonly<Record<ModelRole, SideUsage>>;
-  readonly models: Readonly<Record<ModelRole, ModelInfo>>;
-  readonly system: Readonly<Record<ModelRole, string | null>>;
+  readonly sides: Readonly<Record<ModelRole, SideRecord>>;
 }
 
 export type DialogueEvent =

@@ -113,7 +113,10 @@ test("a system message is shown to its own side alone", async () => {
   const dialogue = await playWell(request);
   expect(user.requests[0]?.messages).toEqual([{ role: "system", content: "You want a house." }]);
   expect(assistant.requests[0]?.messages[0]).toEqual({ role: "system", content: "Be brief." });
-  expect(dialogue.system).toEqual({ user: "You want a house.", assistant: "Be brief." });
+  expect(dialogue.sides).toMatchObject({
+    user: { model: { id: "usergpt" }, system: "You want a house." },
+    assistant: { model: { id: "realm" }, system: "Be brief." },
+  });
 });
 
 test("each turn is sampled with the seed of its place, whatever was said before", async () => {

@@ -1,5 +1,6 @@
 // Shared by the tests of self-play: how two models are put to play, and how what they tell is collected.
 import type { ChatModel } from "../../../runtime/chat-model.ts";
+import type { ModelCatalog } from "../../../server/model-catalog.ts";
 import type { Dialogue, DialogueEvent, DialogueRequest } from "../../../server/selfplay/dialogue-types.ts";
 import { playDialogue } from "../../../server/selfplay/dialogue.ts";
 import type { SideSetup } from "../../../server/selfplay/side.ts";
@@ -72,4 +73,14 @@ export async function playWell(request: DialogueRequest): Promise<Dialogue> {
 /** `U: …` and `A: …` lines of what was kept. */
 export function transcript(dialogue: Dialogue | null): string[] {
   return (dialogue?.turns ?? []).map((turn) => `${turn.role === "user" ? "U" : "A"}: ${turn.content}`);
+}
+
+/** A catalog of these models. */
+export function catalogOf(...models: readonly ChatModel[]): ModelCatalog {
+  return {
+    list: () => models,
+    get: (id) => models.find((model) => model.info.id === id),
+    ready: () => ({ ready: true, models: [] }),
+    close: async () => {},
+  };
 }

@@ -1,0 +1,115 @@
+// Owns the JSON in which dialogues and their events leave the process, in both formats.
+// The last event of a stream is the very object that an answer without streaming is. It knows no transport.
+import type { ChatUsage } from "../../runtime/chat-model.ts";
+import type { Dialogue, DialogueEvent, SideRecord, SideUsage, Turn } from "./dialogue-types.ts";
+
+export interface WireOptions {
+  readonly format: "openai" | "sharegpt";
+  /** Unix seconds. */
+  readonly createdAtS: number;
+  /** Adds the sampled ids to every turn. */
+  readonly hasTokenIds: boolean;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** One event of the stream of dialogue `id`. */
+export function toWireEvent(id: string, event: DialogueEvent, options: WireOptions): Json {
+  if (event.type === "end") return toWireDialogue(event.dialogue, options);
+  const { type, role, turn } = event;
+  const head = { object: "selfplay.dialogue.event", id, type, role, turn };
+  if (event.type === "token") return { ...head, text: event.text };
+  if (event.type === "turn_end") return { ...head, content: event.content, ...toWireOrigin(event, options) };
+  return head;
+}
+
+/** The whole dialogue. */
+export function toWireDialogue(dialogue: Dialogue, options: WireOptions): Json {
+  const { id, seed, turns, discarded, usage, sides } = dialogue;
+  return {
+    id,
+    object: "selfplay.dialogue",
+    created: options.createdAtS,
+    ...toMessages(dialogue, options.format),
+    stop_reason: dialogue.stopReason,
+    stopped_by: dialogue.stoppedBy,
+    turns: turns.at(-1)?.turn ?? 0,
+    usage: { user: toWireUsage(usage.user), assistant: toWireUsage(usage.assistant) },
+    seed,
+    models: { user: toWireModel(sides.user), assistant: toWireModel(sides.assistant) },
+    system: { user: sides.user.system, assistant: sides.assistant.system },
+    sampling: { user: toWireSampling(sides.user), assistant: toWireSampling(sides.assistant) },
+    trace: turns.map((turn) => toTrace(turn, options)),
+    discarded: discarded.map((turn) => toDiscarded(turn, options)),
+  };
+}
+
+function toMessages({ turns, sides }: Dialogue, format: WireOptions["format"]): Json {
+  const { system } = sides.assistant;
+  const messages = [
+    ...(system === null ? [] : [{ role: "system", content: system } as const]),
+    ...turns.map(({ role, content }) => ({ role, content })),
+  ];
+  if (format === "openai") return { messages };
+  const from = { system: "system", user: "human", assistant: "gpt" };
+  return { conversations: messages.map(({ role, content }) => ({ from: from[role], value: content })) };
+}
+
+function toTrace(turn: Turn, options: WireOptions): Json {
+  const { role, origin } = turn;
+  const head = { role, turn: turn.turn };
+  return origin === null ? { ...head, cause: "seed" } : { ...head, ...toWireOrigin(origin, options) };
+}
+
+function toDiscarded(turn: Turn, options: WireOptions): Json {
+  return { ...toTrace(turn, options), content: turn.content };
+}
+
+function toWireOrigin(origin: NonNullable<Turn["origin"]>, { hasTokenIds }: WireOptions): Json {
+  const { cause, seed, usage, tokenIds } = origin;
+  return { cause, seed, usage: toTurnUsage(usage), ...(hasTokenIds ? { token_ids: tokenIds } : {}) };
+}
+
+function toTurnUsage(usage: ChatUsage): Json {
+  return {
+    prompt_tokens: usage.promptTokens,
+    completion_tokens: usage.completionTokens,
+    cached_tokens: usage.cachedTokens,
+    prefilled_tokens: usage.promptTokens - usage.cachedTokens,
+  };
+}
+
+function toWireUsage(usage: SideUsage): Json {
+  return {
+    prompt_tokens: usage.promptTokens,
+    completion_tokens: usage.completionTokens,
+    total_tokens: usage.promptTokens + usage.completionTokens,
+    cached_tokens: usage.cachedTokens,
+    prefilled_tokens: usage.prefilledTokens,
+  };
+}
+
+function toWireModel({ model }: SideRecord): Json {
+  return {
+    id: model.id,
+    model_hash: model.modelHash,
+    template_hash: model.templateHash,
+    precision: model.precision,
+    device: model.device,
+    context_window: model.contextWindow,
+  };
+}
+
+function toWireSampling({ sampling, maxTokens, stop }: SideRecord): Json {
+  return {
+    temperature: sampling.temperature,
+    top_p: sampling.topP,
+    top_k: sampling.topK,
+    min_p: sampling.minP,
+    presence_penalty: sampling.presencePenalty,
+    frequency_penalty: sampling.frequencyPenalty,
+    repetition_penalty: sampling.repetitionPenalty,
+    max_tokens: maxTokens,
+    stop,
+  };
+}
