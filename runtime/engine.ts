@@ -1,0 +1,316 @@
+// Owns the life of sequences: admission, steps, ends, cancellation. Continuous batching over slots; token ids only.
+// A step is: plan, run, sample, commit. It knows neither text nor HTTP; devices only through the decoder.
+import type { EngineObserver } from "./chat-model.ts";
+import type { Decoder } from "./decoder.ts";
+import type { SequenceEvent, SequenceRequest, TokenEngine } from "./engine-api.ts";
+import { EngineError } from "./errors.ts";
+import { KvCache } from "./kv-cache.ts";
+import { nextTokens } from "./next-tokens.ts";
+import type { Environment } from "./ort/environment.ts";
+import { Scheduler } from "./scheduler.ts";
+import type { StepPlan } from "./scheduler.ts";
+import { Sequence } from "./sequence.ts";
+import type { SequenceOutcome } from "./sequence.ts";
+
+export interface EngineOptions {
+  readonly modelId: string;
+  readonly contextWindow: number;
+  readonly vocabSize: number;
+  readonly slots: number;
+  readonly prefillChunkTokens: number;
+  /** See SchedulerOptions. */
+  readonly isBatchInvariant: boolean;
+  readonly maxWaitingRequests: number;
+  readonly maxWaitingTokens: number;
+  readonly observer: EngineObserver;
+}
+
+const RETRY_AFTER_MS = 1000;
+
+/** Runs sequences over a decoder. Owns decoder and environment from construction until `close`. */
+export class Engine implements TokenEngine {
+  readonly contextWindow: number;
+  readonly vocabSize: number;
+  readonly #options: EngineOptions;
+  readonly #environment: Environment;
+  readonly #decoder: Decoder;
+  readonly #cache: KvCache;
+  readonly #scheduler: Scheduler;
+  readonly #finished: Promise<void>;
+  #isClosing = false;
+  #wake: (() => void) | null = null;
+
+  constructor(environment: Environment, decoder: Decoder, options: EngineOptions) {
+    this.contextWindow = options.contextWindow;
+    this.vocabSize = options.vocabSize;
+    this.#options = options;
+    this.#environment = environment;
+    this.#decoder = decoder;
+    this.#cache = new KvCache(options.slots, options.contextWindow, decoder.kv.isContiguous);
+    this.#scheduler = new Scheduler({ ...options, maxDecodeRows: decoder.maxDecodeRows });
+    this.#reportState();
+    this.#finished = this.#loop();
+  }
+
+  assertAccepting(promptTokens = 0): void {
+    if (this.#isClosing) throw new EngineError("draining", "The model is shutting down.");
+    const { maxWaitingRequests, maxWaitingTokens } = this.#options;
+    const { waiting, waitingTokens } = this.#scheduler;
+    const isFull =
+      waiting.length >= maxWaitingRequests || (waiting.length > 0 && waitingTokens + promptTokens > maxWaitingTokens);
+    if (isFull) {
+      throw new EngineError(
+        "queue_full",
+        `The queue is full: ${waiting.length} requests with ${waitingTokens} tokens are waiting.`,
+        { retryAfterMs: RETRY_AFTER_MS },
+      );
+    }
+  }
+
+  generate(request: SequenceRequest, signal: AbortSignal): AsyncIterable<SequenceEvent> {
+    this.#checkPrompt(request);
+    this.assertAccepting(request.promptIds.length);
+    if (signal.aborted) throw new EngineError("cancelled", "The request was cancelled.");
+    const sequence = new Sequence(request, performance.now(), () => this.#cancel(sequence));
+    const onAbort = (): void => this.#cancel(sequence);
+    signal.addEventListener("abort", onAbort, { once: true });
+    sequence.onEnd = () => signal.removeEventListener("abort", onAbort);
+    this.#scheduler.waiting.push(sequence);
+    this.#reportState();
+    this.#resume();
+    return sequence.events.events;
+  }
+
+  endSession(sessionId: string): void {
+    this.#cache.endSession(sessionId);
+  }
+
+  async close(): Promise<void> {
+    if (!this.#isClosing) {
+      this.#isClosing = true;
+      this.#decoder.terminate();
+      this.#resume();
+    }
+    await this.#finished;
+  }
+
+  /** Every violated rule of slots and sequences, as sentences; to be asked between steps. */
+  checkInvariants(): string[] {
+    const violations = this.#cache.checkInvariants();
+    const { waiting, prefilling, running } = this.#scheduler;
+    const owners = new Map(this.#cache.slots.map((slot) => [slot, 0]));
+    for (const { slot } of [...running, ...(prefilling === null ? [] : [prefilling])]) {
+      if (slot === null) violations.push("a started sequence has no slot");
+      else owners.set(slot, owners.get(slot)! + 1);
+    }
+    for (const [slot, count] of owners) {
+      if (count !== (slot.isInUse ? 1 : 0)) violations.push(`row ${slot.row} has ${count} owners`);
+    }
+    for (const { slot } of waiting) if (slot !== null) violations.push("a waiting sequence has a slot");
+    for (const sequence of running) {
+      const expected = sequence.promptTokens + sequence.generatedIds.length - 1;
+      if (sequence.computedTokens !== expected) {
+        violations.push(`a running sequence has ${sequence.computedTokens} tokens computed, not ${expected}`);
+      }
+    }
+    return violations;
+  }
+
+  async #loop(): Promise<void> {
+    while (!this.#isClosing) {
+      await this.#admit();
+      if (this.#scheduler.plan() === null) await this.#sleep();
+      else await this.#environment.exclusive(() => this.#step());
+    }
+    for (const sequence of this.#scheduler.all()) {
+      this.#leave(sequence, "abort");
+      sequence.events.fail(new EngineError("draining", "The model was shut down."));
+    }
+    this.#decoder.release();
+    this.#environment.release();
+  }
+
+  async #step(): Promise<void> {
+    // Callers may have left while other models were computing.
+    this.#reap();
+    const plan = this.#scheduler.plan();
+    if (plan !== null && !this.#isClosing) await this.#carryOut(plan);
+    this.#reap();
+    this.#reportState();
+  }
+
+  async #carryOut(plan: StepPlan): Promise<void> {
+    const startedAtMs = performance.now();
+    const sequences = plan.kind === "prefill" ? [plan.sequence] : plan.sequences;
+    try {
+      const rows = plan.kind === "prefill" ? await this.#prefill(plan) : await this.#decode(plan);
+      const ids = await nextTokens(this.#decoder.head, rows);
+      this.#commit(plan, rows, ids);
+      this.#options.observer.onStep(this.#options.modelId, {
+        kind: plan.kind,
+        rows: sequences.length,
+        tokens: plan.kind === "prefill" ? plan.count : sequences.length,
+        durationMs: performance.now() - startedAtMs,
+      });
+    } catch (error) {
+      this.#fail(sequences, error);
+    }
+  }
+
+  // Both return the sequences whose next token is to be drawn, in the order of the logits' rows.
+  async #prefill(plan: StepPlan & { kind: "prefill" }): Promise<readonly Sequence[]> {
+    const { sequence, from, count } = plan;
+    const ids = sequence.request.promptIds.slice(from, from + count);
+    await this.#decoder.prefill(sequence.slot!.row, ids, from, plan.isLast);
+    return plan.isLast ? [sequence] : [];
+  }
+
+  async #decode(plan: StepPlan & { kind: "decode" }): Promise<readonly Sequence[]> {
+    const isContiguous = this.#decoder.kv.isContiguous;
+    if (isContiguous) {
+      for (const swap of this.#cache.compact(plan.sequences.map(({ slot }) => slot!))) {
+        await this.#decoder.kv.swap(swap.rowA, swap.tokensA, swap.rowB, swap.tokensB);
+      }
+    }
+    const rows = plan.sequences.toSorted((a, b) => a.slot!.row - b.slot!.row);
+    const ids = rows.map(({ nextInputId }) => nextInputId);
+    const pasts = rows.map(({ computedTokens }) => computedTokens);
+    // A padding row computes some token one place past the end of whatever its slot holds; nobody ever reads it.
+    for (let row = rows.length; row < plan.rows; row += 1) {
+      this.#cache.makeRoom(row);
+      ids.push(0);
+      pasts.push(this.#cache.slots[row]!.tokens.length);
+    }
+    await this.#decoder.decode(isContiguous ? 0 : rows[0]!.slot!.row, ids, pasts);
+    return rows;
+  }
+
+  // Everything a step changes, changes here and at once.
+  #commit(plan: StepPlan, rows: readonly Sequence[], ids: readonly number[]): void {
+    this.#scheduler.commit(plan);
+    if (plan.kind === "prefill") {
+      const { tokens } = plan.sequence.slot!;
+      tokens.length = plan.from;
+      tokens.push(...plan.sequence.request.promptIds.slice(plan.from, plan.from + plan.count));
+    } else {
+      for (const sequence of rows) sequence.slot!.tokens.push(sequence.nextInputId);
+    }
+    for (const [index, sequence] of rows.entries()) this.#accept(sequence, ids[index]!);
+  }
+
+  #accept(sequence: Sequence, id: number): void {
+    if (sequence.isCancelled) return;
+    const { request, events } = sequence;
+    if (sequence.firstTokenAtMs === null) {
+      sequence.firstTokenAtMs = performance.now();
+      events.push({ type: "prompt", cachedTokens: sequence.cachedTokens });
+    }
+    if (request.stopIds.has(id)) {
+      sequence.append(id);
+      return this.#finish(sequence, { type: "end", reason: "stop_token", stopId: id });
+    }
+    // The token after a full window was drawn only to see whether the turn ends there.
+    if (sequence.promptTokens + sequence.generatedIds.length + 1 > this.contextWindow) {
+      return this.#finish(sequence, { type: "end", reason: "window", stopId: null });
+    }
+    sequence.append(id);
+    events.push({ type: "token", id });
+    if (request.maxTokens !== null && sequence.generatedIds.length >= request.maxTokens) {
+      this.#finish(sequence, { type: "end", reason: "max_tokens", stopId: null });
+    }
+  }
+
+  #finish(sequence: Sequence, event: SequenceEvent & { type: "end" }): void {
+    this.#leave(sequence, event.reason === "stop_token" ? "stop" : "length");
+    sequence.events.push(event);
+    sequence.events.end();
+  }
+
+  // What a failed run left in the rows is unknown: their tokens are forgotten with the sequences.
+  #fail(sequences: readonly Sequence[], error: unknown): void {
+    for (const sequence of sequences) {
+      if (sequence.slot !== null) sequence.slot.tokens.length = 0;
+      if (this.#isClosing) continue;
+      this.#leave(sequence, "error");
+      sequence.events.fail(error);
+    }
+  }
+
+  // Sequences whose caller is gone leave between two steps.
+  #reap(): void {
+    const { running, prefilling } = this.#scheduler;
+    for (const sequence of [...running, ...(prefilling === null ? [] : [prefilling])]) {
+      if (sequence.isCancelled) this.#leave(sequence, "abort");
+    }
+  }
+
+  async #admit(): Promise<void> {
+    const { waiting } = this.#scheduler;
+    while (this.#scheduler.prefilling === null && waiting.length > 0 && this.#cache.hasFreeSlot) {
+      const sequence = waiting.shift()!;
+      const { promptIds, sessionId } = sequence.request;
+      const acquired = this.#cache.acquire(promptIds, sessionId ?? null)!;
+      sequence.slot = acquired.slot;
+      sequence.cachedTokens = acquired.reusedTokens;
+      sequence.admittedAtMs = performance.now();
+      this.#scheduler.prefilling = sequence;
+      const { copyFrom, slot } = acquired;
+      if (copyFrom === null) continue;
+      try {
+        await this.#decoder.kv.copy(copyFrom.row, slot.row, copyFrom.tokens);
+      } catch (error) {
+        this.#fail([sequence], error);
+      }
+    }
+  }
+
+  #leave(sequence: Sequence, outcome: SequenceOutcome): void {
+    this.#scheduler.remove(sequence);
+    if (sequence.slot !== null) this.#cache.release(sequence.slot);
+    sequence.onEnd();
+    this.#options.observer.onSequenceEnd(this.#options.modelId, sequence.summary(outcome, performance.now()));
+  }
+
+  // A waiting sequence leaves at once, any other when the step in flight is over.
+  #cancel(sequence: Sequence): void {
+    sequence.isCancelled = true;
+    sequence.events.fail(new EngineError("cancelled", "The request was cancelled."));
+    if (!this.#scheduler.waiting.includes(sequence)) return;
+    this.#leave(sequence, "abort");
+    this.#reportState();
+  }
+
+  #checkPrompt({ promptIds }: SequenceRequest): void {
+    if (promptIds.length === 0) throw new EngineError("invalid_request", "The prompt is empty.", { param: "messages" });
+    if (promptIds.length > this.contextWindow) {
+      throw new EngineError("context_length_exceeded", "The prompt does not fit into the context window.", {
+        contextWindow: this.contextWindow,
+        promptTokens: promptIds.length,
+      });
+    }
+  }
+
+  #reportState(): void {
+    const { waiting, waitingTokens, running, prefilling } = this.#scheduler;
+    this.#options.observer.onState(this.#options.modelId, {
+      waiting: waiting.length,
+      waitingTokens,
+      running: running.length + (prefilling === null ? 0 : 1),
+      slots: this.#options.slots,
+      usedSlots: this.#cache.slots.filter(({ isInUse }) => isInUse).length,
+      cachedTokens: this.#cache.cachedTokens,
+      capacityTokens: this.#options.slots * this.contextWindow,
+    });
+  }
+
+  #sleep(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #resume(): void {
+    this.#wake?.();
+    this.#wake = null;
+  }
+}
