@@ -2,7 +2,7 @@
 // Types only. It knows neither folders nor manifests nor devices; server/registry.ts does.
 import type { ChatModel, ModelRole } from "../runtime/chat-model.ts";
 
-/** How one model stands, for `/ready` and for operators. */
+/** How one model stands; sent as it is by `/ready`. */
 export interface ModelReadiness {
   readonly id: string;
   readonly role: ModelRole;

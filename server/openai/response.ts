@@ -39,7 +39,7 @@ const finishReasons: Record<StopCause, FinishReason> = {
 };
 
 /** OpenAI's word for why a turn ended. */
-export function finishReason(cause: StopCause): FinishReason {
+function finishReason(cause: StopCause): FinishReason {
   return finishReasons[cause];
 }
 
@@ -48,7 +48,8 @@ function extension(cause: StopCause) {
   return cause === "end_of_conversation" ? { realchat: { end_of_conversation: true } } : {};
 }
 
-export function completion(
+/** A whole answer. */
+export function completionObject(
   head: AnswerHead,
   role: ModelRole,
   choices: readonly FinishedChoice[],

@@ -1,0 +1,53 @@
+// Owns the app: which middleware runs in which order, which routes there are, the one place where errors become answers.
+// It never listens: server/main.ts does, and tests call it directly.
+import { Hono } from "hono";
+import { cors } from "hono/cors";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import type { AppDeps, AppEnv } from "./app-env.ts";
+import { admission } from "./middleware/admission.ts";
+import { auth } from "./middleware/auth.ts";
+import { requestId } from "./middleware/request-id.ts";
+import { requestLog } from "./middleware/request-log.ts";
+import { unknownUrl } from "./openai/error.ts";
+import { reportError } from "./report-error.ts";
+import { chatRoutes } from "./routes/chat.ts";
+import { modelRoutes } from "./routes/models.ts";
+import { opsRoutes } from "./routes/ops.ts";
+import { selfplayRoutes } from "./routes/selfplay.ts";
+
+/** Every endpoint of the server over the given models. */
+export function createApp(deps: AppDeps): Hono<AppEnv> {
+  const { config, lifecycle, log, metrics } = deps;
+  const app = new Hono<AppEnv>();
+
+  app.use(requestId());
+  app.use(requestLog(log, metrics));
+  // Before auth: a browser asks without a key whether it may ask with one.
+  if (config.corsOrigins.length > 0) {
+    app.use(
+      "/v1/*",
+      cors({
+        origin: config.corsOrigins.includes("*") ? "*" : [...config.corsOrigins],
+        allowMethods: ["GET", "POST"],
+        exposeHeaders: ["x-request-id", "retry-after", "retry-after-ms"],
+        maxAge: 600,
+      }),
+    );
+  }
+  app.use("/v1/*", auth(config.apiKeys));
+  app.use("/v1/*", admission(lifecycle));
+
+  app.route("/", opsRoutes(deps));
+  app.route("/", modelRoutes(deps));
+  app.route("/", chatRoutes(deps));
+  app.route("/", selfplayRoutes(deps));
+
+  app.notFound((c) => {
+    throw unknownUrl(c.req.method, c.req.path);
+  });
+  app.onError((error, c) => {
+    const { status, body, headers } = reportError(error, c, log);
+    return c.json({ error: body }, status as ContentfulStatusCode, { ...headers });
+  });
+  return app;
+}
