@@ -9,6 +9,7 @@ import type { LogitsHead } from "./logits-head.ts";
 import type { Manifest } from "./manifest.ts";
 import type { Device } from "./ort/device.ts";
 import type { Environment } from "./ort/environment.ts";
+import { releaseFreedMemory } from "./ort/host-allocator.ts";
 import { openSession } from "./ort/session.ts";
 import type { Binding, Session } from "./ort/session.ts";
 import { Tensor } from "./ort/tensor.ts";
@@ -106,6 +107,7 @@ export async function openDecoder(environment: Environment, device: Device, opti
       io.release();
       kv.release();
       session.release();
+      releaseFreedMemory();
     },
   };
 }
