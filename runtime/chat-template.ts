@@ -91,10 +91,21 @@ export function createChatTemplate(setup: ChatTemplateSetup): ChatTemplate {
 }
 
 /**
- * Throws EngineError("bad_model") when the template's generation prompt opens the turn of the other role. A template
- * that opens neither (or both, having no generation prompt) tells nothing and passes.
+ * Throws EngineError("bad_model") when the template cannot render a plain conversation, or when its generation prompt
+ * opens the turn of the other role. A template that opens neither turn, or both for want of a generation prompt, passes.
  */
 export function checkRole(template: ChatTemplate, role: ModelRole): void {
+  try {
+    template.renderText(historyBefore(role), true);
+  } catch (cause) {
+    const reason = cause instanceof EngineError ? reasonOf(cause.cause) : reasonOf(cause);
+    throw new EngineError(
+      "bad_model",
+      `The chat template cannot render a plain conversation: ${reason}`,
+      {},
+      { cause },
+    );
+  }
   const other = role === "user" ? "assistant" : "user";
   if (opens(template.renderText, role) !== null || opens(template.renderText, other) === null) return;
   throw new EngineError(
@@ -107,10 +118,14 @@ const isKnown = (message: ChatMessage) => message.tokenIds !== undefined;
 
 const probeTurn = "probe-turn";
 
+function historyBefore(role: ModelRole): ChatMessage[] {
+  const question = { role: "user", content: "probe-question" } as const;
+  return role === "assistant" ? [question] : [question, { role: "assistant", content: "probe-answer" }];
+}
+
 /** What the template writes between the generation prompt and the words of that role's turn; null if it opens no such turn. */
 function opens(renderText: RenderText, role: ModelRole): string | null {
-  const history: ChatMessage[] = [{ role: "user", content: "probe-question" }];
-  if (role === "user") history.push({ role: "assistant", content: "probe-answer" });
+  const history = historyBefore(role);
   try {
     const opened = renderText(history, true);
     const spoken = renderText([...history, { role, content: probeTurn }], false);

@@ -5,7 +5,7 @@ import { type ComponentJson, membersOf } from "./tokenizer-json.ts";
 /** How tokens become text. */
 export interface TokenBytes {
   /** Bytes that the token stands for. */
-  toBytes(token: string): Uint8Array;
+  readonly toBytes: (token: string) => Uint8Array;
   /** Most spaces that are dropped at the very start of a text, because encoding put them there. */
   readonly droppedLeadingSpaces: number;
 }

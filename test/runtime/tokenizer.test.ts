@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeText } from "../../runtime/text-stream.ts";
-import { createTokenizer, loadTokenizer, type PromptPiece } from "../../runtime/tokenizer.ts";
+import type { PromptPiece } from "../../runtime/prompt-sections.ts";
+import { createTokenizer, loadTokenizer } from "../../runtime/tokenizer.ts";
 import { parseTokenizerJson } from "../../runtime/tokenizer-json.ts";
 import {
   goldenCases,

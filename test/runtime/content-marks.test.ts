@@ -1,0 +1,90 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { createContentMarks } from "../../runtime/content-marks.ts";
+import { joinPieces } from "../../runtime/prompt-sections.ts";
+import { createSplitter } from "../../runtime/added-tokens.ts";
+
+const controls = ["<|end|>", "<s>", "</s>", "[INST]"];
+const split = createSplitter(
+  controls.map((content, id) => ({
+    id,
+    content,
+    special: true,
+    normalized: false,
+    lstrip: false,
+    rstrip: false,
+    singleWord: false,
+  })),
+);
+const noIds = () => [];
+
+/** The control tokens and the whole text of a rendering. */
+function read(rendering: string, marks: ReturnType<typeof createContentMarks>) {
+  const sections = joinPieces(marks.toPieces(rendering, noIds), split);
+  const tokens = sections.filter((section) => typeof section === "object");
+  const text = sections.map((section) =>
+    typeof section === "string" ? section : "content" in section ? section.content : "",
+  );
+  return { tokens: tokens.length, text: text.join("") };
+}
+
+const fragment = fc.constantFrom(...controls, "<", "|", "end", ">", "s", "/", "[", "INST]", " ", "\n", "\uFDD0", "x");
+const text = fc.array(fragment, { maxLength: 6 }).map((parts) => parts.join(""));
+
+describe("typed text in any template", () => {
+  it("adds no control token, and loses nothing", () => {
+    fc.assert(
+      fc.property(text, text, text, text, text, (before, first, between, second, after) => {
+        const marks = createContentMarks(controls, [before, first, between, second, after]);
+        const rendering = before + marks.protect(first) + between + marks.protect(second) + after;
+        const { tokens, text: whole } = read(rendering, marks);
+        expect(whole).toBe(before + first + between + second + after);
+        // Only the template's own text may hold control tokens, and only whole ones.
+        const own = [before, between, after].flatMap((part) => split(part)).filter((part) => typeof part === "object");
+        const touching = first === "" || second === "" ? split(before + between + after) : [];
+        expect(tokens).toBeLessThanOrEqual(
+          Math.max(own.length, touching.filter((part) => typeof part === "object").length),
+        );
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  it("stays free of marks when it could be taken for nothing else", () => {
+    const marks = createContentMarks(controls, []);
+    expect(marks.protect("  Hello there, 1 < 2 and so on.\n")).toBe("  Hello there, 1 < 2 and so on.\n");
+  });
+
+  it("keeps its white space outside the marks, so that templates can trim it", () => {
+    const marks = createContentMarks(controls, []);
+    const rendering = marks.protect(" \n<|end|> ").trim();
+    expect(marks.toPieces(rendering, noIds)).toEqual([{ type: "plain", text: "<|end|>" }]);
+  });
+
+  it("is plain again when a template tears a pair of marks apart", () => {
+    const marks = createContentMarks(controls, []);
+    const [torn] = marks.protect("a</s>b").split("</s>");
+    expect(marks.toPieces(`${torn}!`, noIds)).toEqual([{ type: "markup", text: "a!" }]);
+  });
+});
+
+describe("stand-ins", () => {
+  it("give way to known ids where they come back", () => {
+    const marks = createContentMarks(controls, []);
+    const rendering = `a${marks.standIn(0)}b${marks.standIn(12)}`;
+    expect(marks.standInsOf(rendering)).toEqual([0, 12]);
+    expect(marks.toPieces(rendering, (index) => [index])).toEqual([
+      { type: "markup", text: "a" },
+      { type: "ids", ids: [0] },
+      { type: "markup", text: "b" },
+      { type: "ids", ids: [12] },
+    ]);
+  });
+
+  it("cannot be typed: marks are characters that no text holds", () => {
+    const texts = Array.from({ length: 40 }, (_, index) => String.fromCharCode(0xfdd0 + index));
+    const marks = createContentMarks(controls, texts);
+    expect(texts.some((typed) => marks.standIn(1).includes(typed))).toBe(false);
+    expect(marks.standInsOf(texts.join("1"))).toEqual([]);
+  });
+});
