@@ -1,6 +1,6 @@
 // Owns the app: which middleware runs in which order, which routes there are, the one place where errors become answers.
 // It never listens: server/main.ts does, and tests call it directly.
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { cors } from "hono/cors";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { AppDeps, AppEnv } from "./app-env.ts";
@@ -42,12 +42,12 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route("/", chatRoutes(deps));
   app.route("/", selfplayRoutes(deps));
 
-  app.notFound((c) => {
-    throw unknownUrl(c.req.method, c.req.path);
-  });
-  app.onError((error, c) => {
+  const answer = (error: unknown, c: Context<AppEnv>) => {
     const { status, body, headers } = reportError(error, c, log);
     return c.json({ error: body }, status as ContentfulStatusCode, { ...headers });
-  });
+  };
+  // Not thrown: an error from here would pass by every middleware.
+  app.notFound((c) => answer(unknownUrl(c.req.method, c.req.path), c));
+  app.onError(answer);
   return app;
 }

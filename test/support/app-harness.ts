@@ -66,12 +66,13 @@ export function createHarness({ models = [scriptedModel()], config, isReady, met
     path: string,
     body?: string | Uint8Array<ArrayBuffer>,
     headers: Record<string, string> = {},
-  ) => app.request(path, { method, headers, ...(body === undefined ? {} : { body }) });
-  const post = (path: string, body: unknown, headers: Record<string, string> = {}) =>
-    send("POST", path, JSON.stringify(body), { "content-type": "application/json", ...headers });
-  const chat = (body: object, headers?: Record<string, string>) =>
-    post("/v1/chat/completions", { model: "realm", messages: hello, ...body }, headers);
-  return { app, catalog, chat, lifecycle, metrics: ownMetrics, post, send, ...captured };
+    signal: AbortSignal | null = null,
+  ) => app.request(path, { method, headers, signal, ...(body === undefined ? {} : { body }) });
+  const chat = (fields: object, headers: Record<string, string> = {}, signal: AbortSignal | null = null) => {
+    const body = JSON.stringify({ model: "realm", messages: hello, ...fields });
+    return send("POST", "/v1/chat/completions", body, { "content-type": "application/json", ...headers }, signal);
+  };
+  return { chat, lifecycle, metrics: ownMetrics, send, ...captured };
 }
 
 export const testMetrics = () => createMetrics({ version: "0.0.0", hasProcessMetrics: false });
