@@ -10,6 +10,7 @@ export interface EmbeddedPair {
   computedTokens(modelId: string, kind: EngineStep["kind"]): number;
 }
 
+/** Answers do not depend on what runs beside them: a run of one row or of one prompt token is made one of two. */
 export async function openEmbeddedPair(
   changes: Partial<Pick<Config, "slotsPerModel" | "contextWindowCap">>,
 ): Promise<EmbeddedPair> {
@@ -22,7 +23,7 @@ export async function openEmbeddedPair(
     onSequenceEnd() {},
     onState() {},
   };
-  const config = { ...readConfig(["--device", "cpu"], {}), ...changes };
+  const config = { ...readConfig(["--device", "cpu", "--batch-invariant", "on"], {}), ...changes };
   const catalog = await openRegistry(config, observer, new AbortController().signal);
   return { catalog, computedTokens: (modelId, kind) => computed.get(`${modelId} ${kind}`) ?? 0 };
 }
