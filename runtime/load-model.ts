@@ -10,6 +10,7 @@ import { createLocalModel } from "./local-model.ts";
 import { inFolder, type Manifest, manifestName, readManifest, verifyFiles } from "./manifest.ts";
 import { type EngineSettings, openEngine } from "./open-engine.ts";
 import { loadTokenizer, type Tokenizer } from "./tokenizer.ts";
+import { tokenizerName } from "./tokenizer-json.ts";
 
 export interface LoadOptions {
   /** All but what `batchInvariant` decides. */
@@ -74,21 +75,21 @@ export async function loadModel(
 }
 
 /** What a folder's text files make. */
-export interface TextSide {
+interface TextSide {
   readonly tokenizer: Tokenizer;
   readonly template: ChatTemplate;
   readonly recommendedSampling: ReturnType<typeof orPlainSampling>;
 }
 
 /** Loads everything of a folder that needs no device. Throws EngineError("bad_model") naming the folder. */
-export async function readTextSide(folder: string, manifest: Manifest): Promise<TextSide> {
+async function readTextSide(folder: string, manifest: Manifest): Promise<TextSide> {
   try {
     const { tokens, network, role } = manifest;
     const meaningful = [...tokens.stopIds, tokens.bosId, tokens.padId].filter((id) => id !== null);
     const tokenizer = await loadTokenizer(folder, meaningful);
     if (tokenizer.vocabSize > network.vocabSize) {
       throw badModel(
-        "tokenizer.json",
+        tokenizerName,
         `has ids up to ${tokenizer.vocabSize - 1}, and the network knows ${network.vocabSize} tokens`,
       );
     }
@@ -97,7 +98,7 @@ export async function readTextSide(folder: string, manifest: Manifest): Promise<
     checkRole(template, role);
     const recommended = await readRecommendedSampling(folder);
     // What shapes answers must be part of the model's hash.
-    const needed = ["tokenizer.json", ...files, ...(recommended === null ? [] : [generationConfigName])];
+    const needed = [tokenizerName, ...files, ...(recommended === null ? [] : [generationConfigName])];
     const unlisted = needed.find((name) => !manifest.files.has(name));
     if (unlisted !== undefined) throw badModel(manifestName, `field files does not list ${unlisted}`);
     return { tokenizer, template, recommendedSampling: orPlainSampling(recommended) };

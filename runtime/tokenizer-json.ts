@@ -1,9 +1,10 @@
 // Owns reading `tokenizer.json`: its checked shape, and the two rewritings that safe encoding needs.
 // It does not encode anything: runtime/tokenizer.ts does.
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { AddedToken } from "./added-tokens.ts";
-import { EngineError } from "./errors.ts";
+import { badModel, readJsonObject } from "./importer/json.ts";
+
+export const tokenizerName = "tokenizer.json";
 
 /** A part of the pipeline as the file describes it. */
 export interface ComponentJson {
@@ -33,12 +34,16 @@ export interface TokenizerJson {
 
 /** Reads and checks a folder's tokenizer.json. Throws EngineError("bad_model") naming file and field. */
 export async function readTokenizerJson(folder: string): Promise<TokenizerJson> {
-  const path = join(folder, "tokenizer.json");
+  const content = await readJsonObject(join(folder, tokenizerName));
+  return orBadModel(() => parseTokenizerJson(content));
+}
+
+/** Turns what is wrong with a tokenizer.json into the error for a broken model. */
+export function orBadModel<Result>(make: () => Result): Result {
   try {
-    return parseTokenizerJson(JSON.parse(await readFile(path, "utf8")));
+    return make();
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new EngineError("bad_model", `${path} cannot be used: ${reason}`, {}, { cause });
+    throw badModel(tokenizerName, cause instanceof Error ? cause.message : String(cause));
   }
 }
 

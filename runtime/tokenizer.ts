@@ -18,6 +18,7 @@ import { maxUnitsPerToken } from "./token-coverage.ts";
 import {
   type ComponentJson,
   isScored,
+  orBadModel,
   readTokenizerJson,
   type TokenizerJson,
   type VocabularyJson,
@@ -71,12 +72,7 @@ const noBytes = new Uint8Array(0);
 /** Loads the tokenizer of a model folder; `controlIds` are control tokens besides those that the file marks as special. */
 export async function loadTokenizer(folder: string, controlIds: Iterable<number> = []): Promise<Tokenizer> {
   const json = await readTokenizerJson(folder);
-  try {
-    return createTokenizer(json, controlIds);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new EngineError("bad_model", `${folder}/tokenizer.json cannot be used: ${reason}`, {}, { cause });
-  }
+  return orBadModel(() => createTokenizer(json, controlIds));
 }
 
 /** Builds a tokenizer from the checked content of a tokenizer.json. */

@@ -32,7 +32,8 @@ export async function openRegistry(
       if (fallback !== null) details.set(model.info.id, fallback);
     }
   } catch (error) {
-    await closeAll(models.values());
+    // Whatever goes wrong while closing, the first error is the one to be told.
+    await closeAll(models.values()).catch(() => {});
     throw error;
   }
   return createCatalog(models, details);
