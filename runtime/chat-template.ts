@@ -8,14 +8,14 @@ import { createContentMarks } from "./content-marks.ts";
 import { EngineError } from "./errors.ts";
 import type { PromptPiece } from "./prompt-sections.ts";
 
-export interface RenderedPrompt {
+interface RenderedPrompt {
   readonly pieces: readonly PromptPiece[];
   /** False when the template would not carry some message's known ids, so that its content is tokenized again. */
   readonly usesKnownIds: boolean;
 }
 
 /** Messages, and whether the turn of the model is to be opened. */
-export type RenderText = (messages: readonly ChatMessage[], addGenerationPrompt: boolean) => string;
+type RenderText = (messages: readonly ChatMessage[], addGenerationPrompt: boolean) => string;
 
 export interface ChatTemplate {
   /** SHA-256 of the template string. */

@@ -11,7 +11,7 @@ import { badModel, FieldReader, isObject, type JsonObject, readJsonObject } from
 export const manifestName = "manifest.json";
 
 /** The shapes of the network that its memory and its inputs depend on. */
-export interface NetworkShape {
+interface NetworkShape {
   readonly layers: number;
   readonly heads: number;
   readonly kvHeads: number;
@@ -21,7 +21,7 @@ export interface NetworkShape {
 }
 
 /** Token ids with a meaning. */
-export interface ManifestTokens {
+interface ManifestTokens {
   /** Each ends a turn. */
   readonly stopIds: readonly number[];
   /** One of them; the model says it instead of a turn. */

@@ -13,7 +13,7 @@ export type PromptPiece =
 /** Text, a control token, or ids that are already known. */
 export type Section = string | AddedToken | KnownIds;
 
-export interface KnownIds {
+interface KnownIds {
   readonly ids: readonly number[];
 }
 

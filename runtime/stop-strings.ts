@@ -1,7 +1,7 @@
 // Owns ending a text at stop strings: holds back exactly the longest end that can still become one, and nothing else.
 // The stop string completed first wins; of several completed by the same character, the longest. It does not know tokens.
 
-export interface StopScan {
+interface StopScan {
   /** Text that is certain to stay: it comes before any stop string. */
   readonly text: string;
   /** A stop string was found; nothing may be pushed any more. */

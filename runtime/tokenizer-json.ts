@@ -12,7 +12,7 @@ export interface ComponentJson {
   readonly [field: string]: unknown;
 }
 
-export type Merge = string | readonly [string, string];
+type Merge = string | readonly [string, string];
 
 export interface VocabularyJson {
   readonly type?: string;

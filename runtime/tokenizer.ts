@@ -27,7 +27,7 @@ import {
 } from "./tokenizer-json.ts";
 
 /** What `encodeWithin` made of a prompt. */
-export interface EncodedPrompt {
+interface EncodedPrompt {
   readonly ids: readonly number[];
   /** Tokens of the prompt; at least that many when `isComplete` is false. */
   readonly tokens: number;
