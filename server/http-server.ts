@@ -30,10 +30,8 @@ export function createHttpServer(fetch: Fetch): HttpServer {
     // Before the app: a Host header or a target that makes no URL.
     errorHandler: (error) => {
       const reason = error instanceof Error ? error.message : "unreadable request";
-      return Response.json(errorJson(400, `Invalid request: ${reason}.`), {
-        status: 400,
-        headers: { "x-request-id": newRequestId() },
-      });
+      const { headers, body } = errorAnswer(400, `Invalid request: ${reason}.`);
+      return new Response(body, { status: 400, headers });
     },
   });
   const inFlight = new Map<ServerResponse, Socket>();
@@ -57,8 +55,8 @@ export function createHttpServer(fetch: Fetch): HttpServer {
     else socket.end(rawAnswer(...(parserErrors[error.code ?? ""] ?? [400, "The request is not valid HTTP."])));
   });
   server.on("checkExpectation", (_incoming, outgoing: ServerResponse) => {
-    const body = JSON.stringify(errorJson(417, "The server cannot meet the request's Expect header."));
-    outgoing.writeHead(417, { "content-type": "application/json", connection: "close" }).end(body);
+    const { headers, body } = errorAnswer(417, "The server cannot meet the request's Expect header.");
+    outgoing.writeHead(417, { ...headers, connection: "close" }).end(body);
   });
 
   return {
@@ -67,16 +65,18 @@ export function createHttpServer(fetch: Fetch): HttpServer {
   };
 }
 
-const errorJson = (status: number, message: string) => ({ error: new ApiError(status, message).body });
+function errorAnswer(status: number, message: string) {
+  const body = JSON.stringify({ error: new ApiError(status, message).body });
+  const headers = {
+    "content-type": "application/json",
+    "content-length": String(Buffer.byteLength(body)),
+    "x-request-id": newRequestId(),
+  };
+  return { headers, body };
+}
 
 function rawAnswer(status: number, message: string): string {
-  const body = JSON.stringify(errorJson(status, message));
-  const lines = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    "Content-Type: application/json",
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    `X-Request-Id: ${newRequestId()}`,
-    "Connection: close",
-  ];
-  return `${lines.join("\r\n")}\r\n\r\n${body}`;
+  const { headers, body } = errorAnswer(status, message);
+  const lines = Object.entries({ ...headers, connection: "close" }).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join("")}\r\n${body}`;
 }

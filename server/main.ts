@@ -22,7 +22,7 @@ export interface RunningServer {
   readonly url: string;
   readonly catalog: ModelCatalog;
   /** Admits nothing more, lets what runs finish within the configured time, then closes everything. */
-  drain(): Promise<void>;
+  readonly drain: () => Promise<void>;
 }
 
 const farewellMs = 2000;

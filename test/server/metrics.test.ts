@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { EngineError } from "../../runtime/errors.ts";
@@ -11,7 +10,7 @@ import {
 } from "../../server/metrics-table.ts";
 import { createMetrics } from "../../server/metrics.ts";
 import { createHarness, testMetrics } from "../support/app-harness.ts";
-import { type ScriptedReply, scriptedModel } from "../support/scripted-model.ts";
+import { type ScriptedReply, sampled, scriptedModel } from "../support/scripted-model.ts";
 
 /** The samples of an exposition: `name{labels}` → value. */
 function samples(text: string): Map<string, number> {
@@ -162,7 +161,7 @@ describe("whatever becomes of requests", () => {
           sequences += 1;
           if (fate === "abandoned") {
             model.step(pieces.length);
-            while (call.usage.completionTokens < pieces.length - 1) await setImmediate();
+            await sampled(call, pieces.length - 1);
             client.abort();
           } else model.step(pieces.length + (fate === "fails" ? 1 : 2));
           const response = await pending;

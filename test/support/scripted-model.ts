@@ -1,5 +1,6 @@
 // A ChatModel that says what a test tells it to, when the test tells it to, and remembers what it was asked.
 // It counts one token per piece and one per end token, and reports to an EngineObserver as an engine does. No clocks.
+import { setImmediate } from "node:timers/promises";
 import type {
   ChatEvent,
   ChatModel,
@@ -113,7 +114,7 @@ export function scriptedModel({ info, reply = {}, isStepped = false, observer }:
     calls.push(call);
     for (const { index, resolve } of arrivals) if (index < calls.length) resolve(calls[index] ?? call);
 
-    const sampled = (count: number) => {
+    const addSampled = (count: number) => {
       call.usage = { ...call.usage, completionTokens: call.usage.completionTokens + count };
     };
     const next = async () => {
@@ -128,12 +129,12 @@ export function scriptedModel({ info, reply = {}, isStepped = false, observer }:
       for (const [index, text] of pieces.entries()) {
         if (script.failAfter?.pieces === index) throw script.failAfter.error;
         await next();
-        sampled(1);
+        addSampled(1);
         yield { type: "text", text };
       }
       if (script.failAfter?.pieces === pieces.length) throw script.failAfter.error;
       await next();
-      if (cause === "end_token" || cause === "end_of_conversation") sampled(1);
+      if (cause === "end_token" || cause === "end_of_conversation") addSampled(1);
       outcome = cause === "max_tokens" || cause === "window" ? "length" : "stop";
       yield { type: "end", cause, usage: call.usage, tokenIds: pieces.map((_, index) => index) };
     } catch (error) {
@@ -178,6 +179,11 @@ export function scriptedModel({ info, reply = {}, isStepped = false, observer }:
       return new Promise((resolve) => arrivals.push({ index, resolve }));
     },
   };
+}
+
+/** Resolves when `count` tokens of a request have been sampled. */
+export async function sampled(call: ScriptedCall, count: number): Promise<void> {
+  while (call.usage.completionTokens < count) await setImmediate();
 }
 
 function cut({ pieces = ["Hello", " there", "."], cause = "end_token" }: ScriptedReply, maxTokens: number | null) {
