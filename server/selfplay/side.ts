@@ -11,7 +11,7 @@ import type {
 } from "../../runtime/chat-model.ts";
 
 /** Sampling parameters of a whole dialogue; the seed is added turn by turn. */
-export type SideSampling = Omit<SamplingParams, "seed">;
+type SideSampling = Omit<SamplingParams, "seed">;
 
 export interface SideSetup {
   readonly model: ChatModel;

@@ -1,7 +1,7 @@
 // Owns the JSON in which dialogues and their events leave the process, in both formats.
 // The last event of a stream is the very object that an answer without streaming is. It knows no transport.
 import type { ChatUsage } from "../../runtime/chat-model.ts";
-import type { Dialogue, DialogueEvent, SideRecord, SideUsage, Turn } from "./dialogue-types.ts";
+import type { Dialogue, DialogueEvent, SideRecord, SideUsage, Turn, TurnOrigin } from "./dialogue-types.ts";
 
 export interface WireOptions {
   readonly format: "openai" | "sharegpt";
@@ -65,7 +65,7 @@ function toDiscarded(turn: Turn, options: WireOptions): Json {
   return { ...toTrace(turn, options), content: turn.content };
 }
 
-function toWireOrigin(origin: NonNullable<Turn["origin"]>, { hasTokenIds }: WireOptions): Json {
+function toWireOrigin(origin: TurnOrigin, { hasTokenIds }: WireOptions): Json {
   const { cause, seed, usage, tokenIds } = origin;
   return { cause, seed, usage: toTurnUsage(usage), ...(hasTokenIds ? { token_ids: tokenIds } : {}) };
 }
