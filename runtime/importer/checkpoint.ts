@@ -93,8 +93,7 @@ export class Checkpoint {
     return {
       rows,
       columns,
-      read: (first, count, target) =>
-        file.readValues(tensor, first * columns, target.subarray(0, count * columns)),
+      read: (first, count, target) => file.readValues(tensor, first * columns, target.subarray(0, count * columns)),
     };
   }
 }
@@ -123,7 +122,10 @@ function parseIndex(value: unknown): Map<string, string> {
   return new Map(entries);
 }
 
-function locate(files: readonly SafetensorsFile[], weightMap: ReadonlyMap<string, string> | null): Map<string, Located> {
+function locate(
+  files: readonly SafetensorsFile[],
+  weightMap: ReadonlyMap<string, string> | null,
+): Map<string, Located> {
   const tensors = new Map<string, Located>();
   for (const file of files) {
     for (const tensor of file.tensors.values()) {

@@ -116,7 +116,8 @@ function parseArchitecture(fields: FieldReader): Architecture {
 function parseRope(fields: FieldReader): Pick<DecoderConfig, "ropeTheta" | "ropeScaling"> {
   const nested = fields.object("rope_parameters");
   const scaling = nested ?? fields.object("rope_scaling");
-  const ropeTheta = nested?.has("rope_theta") === true ? nested.positive("rope_theta") : fields.positive("rope_theta", 10_000);
+  const ropeTheta =
+    nested?.has("rope_theta") === true ? nested.positive("rope_theta") : fields.positive("rope_theta", 10_000);
   for (const reader of [fields, scaling]) {
     if (reader?.has("partial_rotary_factor") === true && reader.positive("partial_rotary_factor") !== 1) {
       throw reader.error("partial_rotary_factor", "is not 1; only fully rotated heads are supported");

@@ -125,7 +125,8 @@ class DecoderGraph {
     const pastKey = graph.input(`past_key_values.${layer}.key`, kvType, shape);
     const pastValue = graph.input(`past_key_values.${layer}.value`, kvType, shape);
     const packed = this.#linear(`${name}.qkv`, input, tensors.qkv);
-    const queryKeyValue = tensors.qkNorm === null ? [packed, null, null] : this.#normedHeads(name, packed, tensors.qkNorm);
+    const queryKeyValue =
+      tensors.qkNorm === null ? [packed, null, null] : this.#normedHeads(name, packed, tensors.qkNorm);
     const [output, presentKey, presentValue] = graph.contrib(
       "GroupQueryAttention",
       [

@@ -10,11 +10,7 @@ export interface FileHash {
 }
 
 /** Stops between two pieces when the signal is aborted. */
-export async function fileHash(
-  path: string,
-  onBytes: (bytes: number) => void,
-  signal: AbortSignal,
-): Promise<FileHash> {
+export async function fileHash(path: string, onBytes: (bytes: number) => void, signal: AbortSignal): Promise<FileHash> {
   const hash = createHash("sha256");
   let bytes = 0;
   for await (const piece of createReadStream(path, { highWaterMark: PIECE_BYTES }) as AsyncIterable<Uint8Array>) {

@@ -40,6 +40,8 @@ export interface ImportOptions extends FormatOptions {
   /** A token that ends conversations; null looks for the usual one. */
   readonly endOfConversation: string | null;
   readonly responseRole: ModelRole | null;
+  /** The manifest asks the engine for answers that do not depend on their neighbours. */
+  readonly isBatchInvariant: boolean;
   readonly licence: string;
   /** Where the weights come from, in words: attribution included. */
   readonly provenance: string;
@@ -67,7 +69,10 @@ export async function importCheckpoint(
 ): Promise<string> {
   const target = resolve(options.outFolder, options.id);
   if (!ID_PATTERN.test(options.id)) {
-    throw refused("id", `id "${options.id}" must be letters, digits, ".", "_" or "-", and begin with a letter or digit`);
+    throw refused(
+      "id",
+      `id "${options.id}" must be letters, digits, ".", "_" or "-", and begin with a letter or digit`,
+    );
   }
   if (!options.isReplacing && (await exists(target))) {
     throw refused("id", `${target} exists already; --force replaces it`);
@@ -103,7 +108,10 @@ export async function importCheckpoint(
 function resolveContext(config: DecoderConfig, wanted: number | null): number {
   const contextWindow = wanted ?? config.maxPositions;
   if (contextWindow > config.maxPositions) {
-    throw refused("context", `--context ${contextWindow} is beyond the ${config.maxPositions} positions of config.json`);
+    throw refused(
+      "context",
+      `--context ${contextWindow} is beyond the ${config.maxPositions} positions of config.json`,
+    );
   }
   if (config.slidingWindow !== null && contextWindow > config.slidingWindow) {
     const { slidingWindow } = config;
@@ -193,6 +201,7 @@ async function describe(
     contextWindow,
     createdAt: options.createdAt.toISOString(),
     ...(options.responseRole === null ? {} : { responseRole: options.responseRole }),
+    ...(options.isBatchInvariant ? { batchInvariant: true } : {}),
     network: { layers, heads, kvHeads, headDim: paddedHeadDim(config.headDim), hiddenSize, vocabSize },
     tokens,
     licence: options.licence,

@@ -1,7 +1,7 @@
 // Reads JSON files of a checkpoint and picks typed fields out of them.
 // Every failure is a sentence that names the file and the field. It knows no particular file.
 import { readFile } from "node:fs/promises";
-import { basename } from "node:path";
+import { basename, dirname } from "node:path";
 import { EngineError } from "../errors.ts";
 
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -25,7 +25,7 @@ export function parseJsonObject(text: string, file: string): JsonObject {
 /** Reads a file that must exist. */
 export async function readJsonObject(path: string): Promise<JsonObject> {
   const value = await readOptionalJsonObject(path);
-  if (value === null) throw badModel(basename(path), `missing from ${path}`);
+  if (value === null) throw badModel(basename(path), `missing from ${dirname(path)}`);
   return value;
 }
 

@@ -39,7 +39,8 @@ export function quantizeRows(
       const end = Math.min(start + blockSize, (row + 1) * columns);
       const scaleAt = row * blocksPerRow + block;
       scales[scaleAt] = blockScale(values, start, end, bits);
-      const scale = scales[scaleAt]!;
+      // Read back: it may have been rounded to float16.
+      const scale = scales[scaleAt];
       const inverse = scale === 0 ? 0 : 1 / scale;
       const at = row * bytesPerRow + block * blockBytes;
       for (let i = 0; i < blockSize; i++) {

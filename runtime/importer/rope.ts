@@ -31,19 +31,13 @@ export function ropeTable(fn: "cos" | "sin", config: RopeConfig, paddedDim: numb
 export function inverseFrequencies({ headDim, ropeTheta, ropeScaling }: RopeConfig): Float32Array {
   return Float32Array.from({ length: headDim / 2 }, (_, pair) => {
     const frequency = 1 / ropeTheta ** ((2 * pair) / headDim);
-    switch (ropeScaling.kind) {
-      case "none":
-        return frequency;
-      case "linear":
-        return frequency / ropeScaling.factor;
-      default: {
-        // Long waves are stretched, short ones kept, those between are mixed.
-        const { factor, lowFrequencyFactor, highFrequencyFactor, originalContext } = ropeScaling;
-        const turns = (originalContext * frequency) / (2 * Math.PI);
-        const kept = (turns - lowFrequencyFactor) / (highFrequencyFactor - lowFrequencyFactor);
-        const share = Math.min(1, Math.max(0, kept));
-        return (1 - share) * (frequency / factor) + share * frequency;
-      }
-    }
+    if (ropeScaling.kind === "none") return frequency;
+    if (ropeScaling.kind === "linear") return frequency / ropeScaling.factor;
+    // Long waves are stretched, short ones kept, those between are mixed.
+    const { factor, lowFrequencyFactor, highFrequencyFactor, originalContext } = ropeScaling;
+    const turns = (originalContext * frequency) / (2 * Math.PI);
+    const kept = (turns - lowFrequencyFactor) / (highFrequencyFactor - lowFrequencyFactor);
+    const share = Math.min(1, Math.max(0, kept));
+    return (1 - share) * (frequency / factor) + share * frequency;
   });
 }

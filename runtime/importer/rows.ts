@@ -46,7 +46,7 @@ export function padHeadRows(source: RowSource, headDim: number, paddedDim: numbe
     columns,
     async read(first, count, target) {
       target.fill(0, 0, count * columns);
-      for (let row = first; row < first + count; ) {
+      for (let row = first; row < first + count;) {
         const block = Math.floor(row / paddedHalf);
         const inBlock = row % paddedHalf;
         const end = Math.min(first + count, (block + 1) * paddedHalf);

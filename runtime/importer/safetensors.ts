@@ -99,7 +99,10 @@ async function readHeader(handle: FileHandle, fileName: string): Promise<Map<str
   await readFully(handle, fileName, lengthField, 0);
   const headerBytes = Number(new DataView(lengthField.buffer).getBigUint64(0, true));
   if (headerBytes > MAX_HEADER_BYTES || LENGTH_BYTES + headerBytes > size) {
-    throw badModel(fileName, `says its header has ${headerBytes} bytes, but the file has ${size}: corrupted or truncated`);
+    throw badModel(
+      fileName,
+      `says its header has ${headerBytes} bytes, but the file has ${size}: corrupted or truncated`,
+    );
   }
   const text = new Uint8Array(headerBytes);
   await readFully(handle, fileName, text, LENGTH_BYTES);

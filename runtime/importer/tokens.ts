@@ -74,7 +74,10 @@ function assertVocabulary(tokenizer: JsonObject, added: ReadonlyMap<string, numb
   for (const [token, id] of entries) {
     if (typeof id === "number" && id < vocabSize) continue;
     const name = JSON.stringify(token);
-    throw badModel("tokenizer.json", `token ${name} has id ${String(id)}, outside config.json's vocab_size ${vocabSize}`);
+    throw badModel(
+      "tokenizer.json",
+      `token ${name} has id ${String(id)}, outside config.json's vocab_size ${vocabSize}`,
+    );
   }
 }
 

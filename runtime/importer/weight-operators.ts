@@ -16,17 +16,15 @@ export interface WeightFormat {
   /** The same for the embedding and the output head. */
   readonly headBits: Bits | null;
   readonly blockSize: number;
-  /** Of the layers' products: 4 lets the kernel round activations to 8 bits, 0 leaves them alone. */
+  /** Of quantized products: 4 lets the kernel round activations to 8 bits, 0 leaves them alone. */
   readonly accuracyLevel: number;
-  /** The same for the output head. */
-  readonly headAccuracyLevel: number;
 }
 
 interface Embedding {
   /** Token ids → hidden states. */
-  lookup(ids: Value): Value;
+  readonly lookup: (ids: Value) => Value;
   /** Hidden states [rows, hidden] → logits. */
-  project(hidden: Value): Value;
+  readonly project: (hidden: Value) => Value;
 }
 
 export class WeightOperators {
@@ -51,11 +49,11 @@ export class WeightOperators {
 
   /** input · weightᵀ + bias. */
   linear(name: string, input: Value, { weight, bias }: LinearTensors): Value {
-    const { bits, accuracyLevel } = this.#format;
+    const { bits } = this.#format;
     const biasValue = bias === null ? null : this.vector(`${name}.bias`, bias);
     if (bits !== null) {
       const regions = this.#quantize(weight, bits);
-      return this.#blockProduct(name, input, weight, bits, regions, biasValue, accuracyLevel);
+      return this.#blockProduct(name, input, weight, bits, regions, biasValue);
     }
     const matrix = this.tensor(`${name}.weight`, weight, [weight.rows, weight.columns]);
     const product = this.#product(name, input, matrix);
@@ -80,9 +78,9 @@ export class WeightOperators {
   }
 
   #blockEmbedding(table: RowSource, head: RowSource | null, bits: Bits): Embedding {
-    const { blockSize, headAccuracyLevel } = this.#format;
+    const { blockSize } = this.#format;
     const product = (hidden: Value, weight: RowSource, regions: QuantizedRegions) =>
-      this.#blockProduct("head", hidden, weight, bits, regions, null, headAccuracyLevel);
+      this.#blockProduct("head", hidden, weight, bits, regions, null);
     // The lookup knows no filled-up last block: such a table stays as it is.
     if (table.columns % blockSize !== 0) {
       const tableValue = this.tensor("embedding.weight", table, [table.rows, table.columns]);
@@ -123,9 +121,8 @@ export class WeightOperators {
     bits: Bits,
     regions: QuantizedRegions,
     bias: Value | null,
-    accuracyLevel: number,
   ): Value {
-    const { blockSize, activationType } = this.#format;
+    const { blockSize, activationType, accuracyLevel } = this.#format;
     const { blocksPerRow } = blockLayout(columns, bits, blockSize);
     const blockBytes = (blockSize * bits) / 8;
     const packed = this.#graph.initializer(`${name}.packed`, "uint8", [rows, blocksPerRow, blockBytes], regions.packed);

@@ -108,7 +108,8 @@ async function writeBlocks(
   const { source, bits, blockSize, scaleType } = job;
   const { blocksPerRow, bytesPerRow } = blockLayout(source.columns, bits, blockSize);
   const packed = new Uint8Array(count * bytesPerRow);
-  const scales = scaleType === "float16" ? new Float16Array(count * blocksPerRow) : new Float32Array(count * blocksPerRow);
+  const scales =
+    scaleType === "float16" ? new Float16Array(count * blocksPerRow) : new Float32Array(count * blocksPerRow);
   quantizeRows(values, count, source.columns, bits, blockSize, packed, scales);
   await writeAt(file, packed, job.packed.offsetBytes + first * bytesPerRow);
   await writeAt(file, scales, job.scales.offsetBytes + first * blocksPerRow * bytesOf(scaleType));
@@ -117,7 +118,8 @@ async function writeBlocks(
 async function writeAt(file: PositionedWriter, data: ArrayBufferView, position: number): Promise<void> {
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   let done = 0;
-  while (done < bytes.length) done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
+  while (done < bytes.length)
+    done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
 }
 
 function bytesOf(type: WeightType): number {

@@ -1,113 +1,149 @@
-// Runs an imported model.onnx in tests: feeds tokens, keeps the key-value cache, hands back logits.
-// Past and present are separate tensors here, unlike in the engine; the graph is the same.
+// Runs an imported model.onnx in tests: feeds tokens to rows that keep their key-value cache, and hands back logits.
+// Past and present are one buffer, bound as the engine binds them; unlike the engine it returns logits of any position.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { float32Output, int32s, int64s, openSession } from "./onnx-session.ts";
-import type { TensorData, TestSession } from "./onnx-session.ts";
+import { chooseDevice } from "../../runtime/ort/device.ts";
+import { openEnvironment } from "../../runtime/ort/environment.ts";
+import { openSession } from "../../runtime/ort/session.ts";
+import type { Session } from "../../runtime/ort/session.ts";
+import { Tensor } from "../../runtime/ort/tensor.ts";
 
-interface Network {
-  readonly layers: number;
-  readonly kvHeads: number;
-  readonly headDim: number;
-  readonly vocabSize: number;
+interface RunManifest {
+  readonly network: {
+    readonly layers: number;
+    readonly kvHeads: number;
+    readonly headDim: number;
+    readonly vocabSize: number;
+  };
+  readonly kvPrecision: "float32" | "float16";
 }
 
-/** One open model and the cache of `batch` rows. */
+/** An open model and its cache rows. Rows are numbered from 0; a run takes the first ones. */
 export interface DecoderRun {
   readonly vocabSize: number;
+  readonly sessionInputs: readonly string[];
+  readonly sessionOutputs: readonly string[];
   /**
-   * Appends `tokens[row]` to every row (all equally many) and returns the logits at `wanted` positions of the flattened
-   * batch, all of them by default.
+   * Appends `tokens[row]` to row `row` for as many rows as given, all equally many (several only for one row, or for
+   * empty rows). Returns logits at `wanted` positions of the flattened batch, all of them by default.
    */
   feed(tokens: readonly (readonly number[])[], wanted?: readonly number[]): Promise<Float32Array[]>;
-  /** Forgets everything; `batch` rows of which row r already holds lengths[r] tokens of the old row from[r]. */
-  select(from: readonly number[], lengths: readonly number[]): void;
-  /** Starts again with `batch` empty rows. */
-  reset(batch: number): void;
-  close(): Promise<void>;
+  /** Makes row `to` a copy of row `from`. */
+  copyRow(from: number, to: number): void;
+  /** Forgets every row's tokens. */
+  reset(): void;
+  close(): void;
 }
 
-/** Opens `<folder>/model.onnx` with a cache of `maxLength` positions a row. */
-export async function openDecoder(folder: string, maxLength: number, threads = 1): Promise<DecoderRun> {
-  const manifest = JSON.parse(await readFile(join(folder, "manifest.json"), "utf8")) as {
-    readonly network: Network;
-    readonly kvPrecision: "float32" | "float16";
+export interface DecoderRunOptions {
+  readonly rows?: number;
+  readonly maxLength?: number;
+  readonly threads?: number;
+}
+
+/** Opens `<folder>/model.onnx` on the CPU. */
+export async function openDecoderRun(folder: string, options: DecoderRunOptions = {}): Promise<DecoderRun> {
+  const { rows = 1, maxLength = 64, threads = 2 } = options;
+  const manifest = JSON.parse(await readFile(join(folder, "manifest.json"), "utf8")) as RunManifest;
+  const environment = openEnvironment({ threads });
+  const device = chooseDevice(environment.api, "cpu", () => {});
+  const session = await openSession(environment, device, { path: join(folder, "model.onnx") });
+  const { layers, kvHeads, headDim, vocabSize } = manifest.network;
+  const cache = new Map<string, Tensor>();
+  for (let layer = 0; layer < layers; layer++) {
+    for (const part of ["key", "value"]) {
+      const tensor = Tensor.allocate(session.memory, manifest.kvPrecision, [rows, kvHeads, maxLength, headDim]);
+      // Whatever lies behind a row's length must not matter: NaN would show it (0xff… is NaN in both types).
+      tensor.bytes.fill(0xff);
+      cache.set(`${layer}.${part}`, tensor);
+    }
+  }
+  const lengths = Array.from({ length: rows }, () => 0);
+
+  return {
+    vocabSize,
+    sessionInputs: session.inputNames,
+    sessionOutputs: session.outputNames,
+    async feed(tokens, wanted) {
+      const count = tokens[0]?.length ?? 0;
+      for (const row of tokens.keys()) lengths[row] = (lengths[row] ?? 0) + count;
+      const totals = lengths.slice(0, tokens.length);
+      const positions = wanted ?? Array.from({ length: tokens.length * count }, (_, index) => index);
+      const scope = new Scope(session);
+      try {
+        scope.input("input_ids", "int64", [tokens.length, count]).int64().set(tokens.flat().map(BigInt));
+        scope
+          .input("seqlens_k", "int32", [tokens.length])
+          .int32()
+          .set(totals.map((total) => total - 1));
+        scope
+          .input("total_sequence_length", "int32", [])
+          .int32()
+          .set([Math.max(...totals)]);
+        scope.input("logit_rows", "int64", [positions.length]).int64().set(positions.map(BigInt));
+        for (const [name, tensor] of cache) scope.cache(name, tensor, [tokens.length, kvHeads, maxLength, headDim]);
+        const logits = scope.output("logits", [positions.length, vocabSize]);
+        await session.run(scope.binding);
+        const all = logits.float32().slice();
+        return positions.map((_, row) => all.subarray(row * vocabSize, (row + 1) * vocabSize));
+      } finally {
+        scope.release();
+      }
+    },
+    copyRow(from, to) {
+      for (const tensor of cache.values()) {
+        const rowBytes = tensor.byteLength / rows;
+        tensor.bytes.copyWithin(to * rowBytes, from * rowBytes, (from + 1) * rowBytes);
+      }
+      lengths[to] = lengths[from] ?? 0;
+    },
+    reset() {
+      lengths.fill(0);
+    },
+    close() {
+      for (const tensor of cache.values()) tensor.release();
+      session.release();
+      environment.release();
+    },
   };
-  const session = await openSession(join(folder, "model.onnx"), threads);
-  return new Decoder(session, manifest.network, manifest.kvPrecision, maxLength);
 }
 
-class Decoder implements DecoderRun {
-  readonly vocabSize: number;
-  readonly #session: TestSession;
-  readonly #network: Network;
-  readonly #type: "float32" | "float16";
-  readonly #maxLength: number;
-  #cache = new Map<string, TensorData>();
-  #lengths: number[] = [];
+/** The values of one run, released together. */
+class Scope {
+  readonly binding;
+  readonly #session: Session;
+  readonly #tensors: Tensor[] = [];
 
-  constructor(session: TestSession, network: Network, type: "float32" | "float16", maxLength: number) {
+  constructor(session: Session) {
     this.#session = session;
-    this.#network = network;
-    this.#type = type;
-    this.#maxLength = maxLength;
-    this.vocabSize = network.vocabSize;
-    this.reset(1);
+    this.binding = session.createBinding();
   }
 
-  reset(batch: number): void {
-    this.#lengths = Array.from({ length: batch }, () => 0);
-    this.#cache = new Map();
-    const { layers, kvHeads, headDim } = this.#network;
-    const dims = [batch, kvHeads, this.#maxLength, headDim];
-    const size = dims.reduce((product, value) => product * value, 1);
-    for (let layer = 0; layer < layers; layer++) {
-      for (const part of ["key", "value"]) {
-        const tensor: TensorData =
-          this.#type === "float32"
-            ? { type: "float32", dims, data: new Float32Array(size) }
-            : { type: "float16", dims, data: new Float16Array(size) };
-        this.#cache.set(`${layer}.${part}`, tensor);
-      }
-    }
+  input(name: string, element: "int32" | "int64", shape: readonly number[]): Tensor {
+    const tensor = this.#keep(Tensor.allocate(this.#session.host, element, shape));
+    this.binding.input(name, tensor);
+    return tensor;
   }
 
-  select(from: readonly number[], lengths: readonly number[]): void {
-    this.#lengths = [...lengths];
-    for (const [name, tensor] of this.#cache) {
-      if (tensor.type !== "float32") throw new Error("select is written for float32 caches");
-      const [, ...rest] = tensor.dims;
-      const rowSize = rest.reduce((product, value) => product * value, 1);
-      const data = new Float32Array(from.length * rowSize);
-      for (const [row, old] of from.entries()) {
-        data.set(tensor.data.subarray(old * rowSize, (old + 1) * rowSize), row * rowSize);
-      }
-      this.#cache.set(name, { type: "float32", dims: [from.length, ...rest], data });
-    }
+  output(name: string, shape: readonly number[]): Tensor {
+    const tensor = this.#keep(Tensor.allocate(this.#session.host, "float32", shape));
+    this.binding.output(name, tensor);
+    return tensor;
   }
 
-  async feed(tokens: readonly (readonly number[])[], wanted?: readonly number[]): Promise<Float32Array[]> {
-    const sequence = tokens[0]?.length ?? 0;
-    const totals = this.#lengths.map((length) => length + sequence);
-    const rows = wanted ?? Array.from({ length: tokens.length * sequence }, (_, index) => index);
-    const outputs = await this.#session.run({
-      input_ids: int64s(tokens.flat(), [tokens.length, sequence]),
-      seqlens_k: int32s(totals.map((total) => total - 1)),
-      total_sequence_length: int32s([Math.max(...totals)], []),
-      logit_rows: int64s(rows),
-      ...Object.fromEntries([...this.#cache].map(([name, tensor]) => [`past_key_values.${name}`, tensor])),
-    });
-    for (const name of this.#cache.keys()) {
-      const present = outputs.get(`present.${name}`);
-      if (present === undefined) throw new Error(`the graph has no output present.${name}`);
-      this.#cache.set(name, present);
-    }
-    this.#lengths = totals;
-    const logits = float32Output(outputs, "logits");
-    return rows.map((_, row) => logits.slice(row * this.vocabSize, (row + 1) * this.vocabSize));
+  cache(name: string, tensor: Tensor, shape: readonly number[]): void {
+    const view = this.#keep(tensor.view(0, shape));
+    this.binding.input(`past_key_values.${name}`, view);
+    this.binding.output(`present.${name}`, view);
   }
 
-  close(): Promise<void> {
-    return this.#session.close();
+  release(): void {
+    this.binding.release();
+    for (const tensor of this.#tensors) tensor.release();
+  }
+
+  #keep(tensor: Tensor): Tensor {
+    this.#tensors.push(tensor);
+    return tensor;
   }
 }
