@@ -61,6 +61,17 @@ describe("typed text in any template", () => {
     expect(marks.toPieces(rendering, noIds)).toEqual([{ type: "plain", text: "<|end|>" }]);
   });
 
+  it("completes no control token after a template has trimmed it", () => {
+    for (const typed of [" end|> ", "\n> x", "x <s ", " | "]) {
+      const marks = createContentMarks(controls, [typed]);
+      const { tokens, text: whole } = read(`<|${marks.protect(typed).trim()}>`, marks);
+      expect(whole).toBe(`<|${typed.trim()}>`);
+      expect(tokens).toBe(0);
+    }
+    const marks = createContentMarks(controls, []);
+    expect(read(`<|${marks.protect(" end| ").trim()}>`, marks)).toEqual({ tokens: 0, text: "<|end|>" });
+  });
+
   it("is plain again when a template tears a pair of marks apart", () => {
     const marks = createContentMarks(controls, []);
     const [torn] = marks.protect("a</s>b").split("</s>");

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { maxUnitsPerToken } from "../../runtime/token-coverage.ts";
+import { byteAlphabet } from "../../runtime/token-bytes.ts";
 import { createTokenizer } from "../../runtime/tokenizer.ts";
 import { parseTokenizerJson } from "../../runtime/tokenizer-json.ts";
 import { goldenJson, goldenTokenizers, tinyTokenizerJson } from "../support/tokenizers.ts";
@@ -11,8 +12,22 @@ const golden = goldenTokenizers.map(
 const normalized = ["NFC", "NFD", "NFKC", "NFKD"].map(
   (type) => [type, { ...tinyTokenizerJson(), normalizer: { type } }] as const,
 );
+// One token for each byte, or for each character: nothing but the normal form can make a token cover much.
+const letters = {
+  model: { type: "BPE", vocab: Object.fromEntries(byteAlphabet.map((letter, id) => [letter, id])), merges: [] },
+};
+const characters = {
+  pre_tokenizer: null,
+  model: { type: "BPE", vocab: { a: 0, "?": 1 }, merges: [], unk_token: "?", fuse_unk: false },
+};
+const short = ["NFC", "NFD", "NFKC", "NFKD"].flatMap((type) =>
+  [letters, characters].map((part, index) => {
+    const name = `${type} of ${index === 0 ? "bytes" : "characters"}`;
+    return [name, { ...tinyTokenizerJson(), added_tokens: [], normalizer: { type }, ...part }] as const;
+  }),
+);
 // Letters whose normal forms are shorter or longer than they are.
-const unit = fc.constantFrom(
+const units = [
   "a",
   " ",
   "hi",
@@ -23,9 +38,9 @@ const unit = fc.constantFrom(
   "ﬃ",
   "👩‍👧",
   "\uFFFD",
-);
+];
 
-describe.each([...golden, ...normalized])("%s", (_name, content) => {
+describe.each([...golden, ...normalized, ...short])("%s", (_name, content) => {
   const json = parseTokenizerJson(content);
   const tokenizer = createTokenizer(json);
   const bound = maxUnitsPerToken(json);
@@ -33,11 +48,12 @@ describe.each([...golden, ...normalized])("%s", (_name, content) => {
   it("no token covers more text than the bound", () => {
     expect(bound).toBeLessThan(1000);
     fc.assert(
-      fc.property(fc.array(fc.oneof(unit, fc.string({ unit: "binary" }))), (parts) => {
+      fc.property(fc.array(fc.oneof(fc.constantFrom(...units), fc.string({ unit: "binary" }))), (parts) => {
         const text = parts.join("");
         const tokens = tokenizer.encode([{ type: "plain", text }]).length;
         expect(tokens * bound).toBeGreaterThanOrEqual(text.length);
       }),
+      { examples: units.map((unit) => [[unit]]) },
     );
   });
 });
