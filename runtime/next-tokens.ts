@@ -32,7 +32,9 @@ function isEdited(sequence: Sequence): boolean {
 async function drawPlain(head: LogitsHead, row: number, sequence: Sequence, top: TopCandidates): Promise<number> {
   const { sampling } = sequence.request;
   const draw = drawFor(sequence);
-  return sampleTop(top, sampling, draw) ?? sampleRow(await head.readRow(row), sampling, draw, top);
+  // Candidates beyond its own share came along for a neighbour and may not change what a draw means.
+  const own = { ...top, count: Math.min(top.count, candidateCount([sequence])) };
+  return sampleTop(own, sampling, draw) ?? sampleRow(await head.readRow(row), sampling, draw, own);
 }
 
 async function drawEdited(head: LogitsHead, row: number, sequence: Sequence): Promise<number> {

@@ -237,6 +237,24 @@ describe("sampling", () => {
   });
 });
 
+describe("neighbours", () => {
+  it("that ask for more candidates do not change what a draw in the tail means", async () => {
+    const test = await open({ slots: 4 });
+    const requests = Array.from({ length: 12 }, (_, seed) =>
+      requestOf([0, 2], { sampling: { ...sampled(seed), temperature: 2 }, maxTokens: 20 }),
+    );
+    const alone = [];
+    for (const request of requests) alone.push((await collect(test.engine, request)).ids);
+    const neighbour = requestOf([0, 2], { sampling: { ...sampled(1), topK: 900 }, maxTokens: 600 });
+    const busy = collect(test.engine, neighbour);
+    for (const [index, request] of requests.entries()) {
+      expect((await collect(test.engine, request)).ids, `request ${index}`).toEqual(alone[index]);
+    }
+    expect(test.steps.at(-1)!.rows).toBe(2);
+    await busy;
+  });
+});
+
 describe("cancellation", () => {
   it.each([
     ["in prefill", 900, 0],
