@@ -66,8 +66,20 @@ function probe(api: OrtApi, device: Device): void {
     appendProvider(api, options, device);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new EngineError("device_unavailable", `The device "${device.name}" cannot be used: ${reason}`, {}, { cause });
+    throw new EngineError(
+      "device_unavailable",
+      `The device "${device.name}" cannot be used: ${shorten(reason)}`,
+      {},
+      { cause },
+    );
   } finally {
     api.call("ReleaseSessionOptions", options);
   }
+}
+
+// ORT's messages begin with its own source path and function; what a person needs stands at the end. The paths of
+// libraries are cut to their names, since the sentence is also shown over HTTP. The whole message stays the cause.
+function shorten(message: string): string {
+  const tail = /(?: was false\.|\[ONNXRuntimeError\] : \d+ : \w+ :)\s*([\s\S]*)$/.exec(message)?.[1] ?? message;
+  return tail.replaceAll(/[^\s:]*[/\\]([^/\\\s:]+)/g, "$1").trim();
 }
