@@ -10,8 +10,9 @@ export interface ChoiceEvent {
 }
 
 /**
- * Yields whatever has come since the last look. Throws the signal's reason as soon as it aborts, or the first error of
- * any choice in place of what other choices have said; leaving the loop early cancels every choice.
+ * Yields whatever has come since the last look. Throws the signal's reason as soon as it aborts, and the first error of
+ * any choice: in place of everything if nothing has been handed on yet, else after what came before it. Leaving the loop
+ * early cancels every choice.
  */
 export async function* runChoices(
   model: ChatModel,
@@ -21,6 +22,7 @@ export async function* runChoices(
   const own = new AbortController();
   let arrived: ChoiceEvent[] = [];
   let running = requests.length;
+  let hasBegun = false;
   let failure: { readonly error: unknown } | undefined;
   let wake: (() => void) | undefined;
 
@@ -48,8 +50,9 @@ export async function* runChoices(
     for (const request of requests) void run(request);
     for (;;) {
       signal.throwIfAborted();
-      if (failure !== undefined) throw failure.error;
+      if (failure !== undefined && (!hasBegun || arrived.length === 0)) throw failure.error;
       if (arrived.length > 0) {
+        hasBegun = true;
         const batch = arrived;
         arrived = [];
         yield batch;
