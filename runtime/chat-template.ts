@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto";
 import { Template } from "@huggingface/jinja";
 import type { ChatMessage, ModelRole } from "./chat-model.ts";
-import { createContentMarks } from "./content-marks.ts";
+import { createContentMarker } from "./content-marks.ts";
 import { EngineError } from "./errors.ts";
 import type { PromptPiece } from "./prompt-sections.ts";
 
@@ -58,16 +58,14 @@ export function createChatTemplate(setup: ChatTemplateSetup): ChatTemplate {
       );
     }
   };
+  const mark = createContentMarker(controlTokens);
   const opening = openingSpace(renderText, role);
 
   return {
     hash: createHash("sha256").update(source).digest("hex"),
     renderText,
     render(messages) {
-      const marks = createContentMarks(
-        controlTokens,
-        messages.map((message) => message.content).concat(source, Object.values(specialTokens)),
-      );
+      const marks = mark(messages.map((message) => message.content).concat(source, Object.values(specialTokens)));
       const knownIds = (index: number) => messages[index]?.tokenIds ?? [];
       const marked = (isStandIn: (message: ChatMessage) => boolean) =>
         messages.map((message, index) => ({

@@ -14,11 +14,15 @@ export interface ContentMarks {
   standInsOf(rendering: string): number[];
 }
 
-/** Chooses characters that none of `texts` holds as marks. */
-export function createContentMarks(controlTokens: readonly string[], texts: readonly string[]): ContentMarks {
-  const [open, close, known] = chooseMarks(texts);
+/** Prepares marking for some control tokens; the function it returns chooses marks that none of `texts` holds. */
+export function createContentMarker(controlTokens: readonly string[]): (texts: readonly string[]) => ContentMarks {
   const controls = controlTokens.filter((token) => token !== "").toSorted((a, b) => b.length - a.length);
   const whole = controls.length === 0 ? null : new RegExp(controls.map((token) => RegExp.escape(token)).join("|"), "g");
+  const neighbours = findNeighbours(controls);
+  return (texts) => createMarks(whole, neighbours, chooseMarks(texts));
+}
+
+function createMarks(whole: RegExp | null, neighbours: Neighbours, [open, close, known]: Marks): ContentMarks {
   const marks = new RegExp(`${open}([^${open}${close}]*)${close}|${known}(\\d+)${known}`, "g");
   const stray = new RegExp(`[${open}${close}${known}]`, "g");
   const border = open + close;
@@ -27,9 +31,8 @@ export function createContentMarks(controlTokens: readonly string[], texts: read
     protect(content) {
       if (whole === null) return content;
       const inner = content.trim();
-      // What typed text begins, the template's own next character could complete, and the other way round.
-      const before = controls.some((token) => couldEndIn(token, inner)) ? border : "";
-      const after = controls.some((token) => couldBeginIn(token, inner)) ? border : "";
+      const before = neighbours.couldCompleteBefore(inner) ? border : "";
+      const after = neighbours.couldCompleteAfter(inner) ? border : "";
       const at = content.indexOf(inner);
       const marked = inner.replace(whole, (token) => open + token + close);
       return content.slice(0, at) + before + marked + after + content.slice(at + inner.length);
@@ -56,22 +59,30 @@ export function createContentMarks(controlTokens: readonly string[], texts: read
   };
 }
 
-/** Whether the end of a control token could be the beginning of `text`, its own beginning coming from elsewhere. */
-function couldEndIn(token: string, text: string): boolean {
-  for (let from = 1; from < token.length; from++) {
-    const end = token.slice(from);
-    if (text !== "" && (text.startsWith(end) || end.startsWith(text))) return true;
-  }
-  return false;
+/** Whether typed text and the template's text beside it could make a control token together. */
+interface Neighbours {
+  couldCompleteBefore(text: string): boolean;
+  couldCompleteAfter(text: string): boolean;
 }
 
-/** Whether the beginning of a control token could be the end of `text`, its own end coming from elsewhere. */
-function couldBeginIn(token: string, text: string): boolean {
-  for (let to = 1; to < token.length; to++) {
-    if (text.endsWith(token.slice(0, to))) return true;
-  }
-  return false;
+// Some models have hundreds of control tokens: their ends are looked up, not tried one by one.
+function findNeighbours(controls: readonly string[]): Neighbours {
+  const heads = new Set(controls.flatMap((token) => lengthsBelow(token).map((length) => token.slice(0, length))));
+  const tails = new Set(controls.flatMap((token) => lengthsBelow(token).map((length) => token.slice(-length))));
+  const longest = controls[0]?.length ?? 0;
+  const someLength = (text: string, test: (length: number) => boolean) => {
+    for (let length = 1; length <= Math.min(text.length, longest - 1); length++) if (test(length)) return true;
+    return false;
+  };
+  return {
+    couldCompleteBefore: (text) =>
+      someLength(text, (length) => tails.has(text.slice(0, length))) ||
+      (text !== "" && text.length < longest && controls.some((token) => token.indexOf(text, 1) > 0)),
+    couldCompleteAfter: (text) => someLength(text, (length) => heads.has(text.slice(-length))),
+  };
 }
+
+const lengthsBelow = (text: string) => Array.from({ length: text.length - 1 }, (_, index) => index + 1);
 
 // Noncharacters: Unicode keeps them for a program's own use, and they are no white space. Private use is the reserve.
 const candidateRanges = [
@@ -79,7 +90,9 @@ const candidateRanges = [
   [0xe000, 0xf8ff],
 ] as const;
 
-function chooseMarks(texts: readonly string[]): [string, string, string] {
+type Marks = readonly [open: string, close: string, known: string];
+
+function chooseMarks(texts: readonly string[]): Marks {
   const free: string[] = [];
   for (const [first, last] of candidateRanges) {
     for (let code = first; code <= last && free.length < 3; code++) {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createContentMarks } from "../../runtime/content-marks.ts";
+import { createContentMarker } from "../../runtime/content-marks.ts";
 import { joinPieces } from "../../runtime/prompt-sections.ts";
 import { createSplitter } from "../../runtime/added-tokens.ts";
 
@@ -17,9 +17,10 @@ const split = createSplitter(
   })),
 );
 const noIds = () => [];
+const mark = createContentMarker(controls);
 
 /** The control tokens and the whole text of a rendering. */
-function read(rendering: string, marks: ReturnType<typeof createContentMarks>) {
+function read(rendering: string, marks: ReturnType<typeof mark>) {
   const sections = joinPieces(marks.toPieces(rendering, noIds), split);
   const tokens = sections.filter((section) => typeof section === "object");
   const text = sections.map((section) =>
@@ -35,7 +36,7 @@ describe("typed text in any template", () => {
   it("adds no control token, and loses nothing", () => {
     fc.assert(
       fc.property(text, text, text, text, text, (before, first, between, second, after) => {
-        const marks = createContentMarks(controls, [before, first, between, second, after]);
+        const marks = mark([before, first, between, second, after]);
         const rendering = before + marks.protect(first) + between + marks.protect(second) + after;
         const { tokens, text: whole } = read(rendering, marks);
         expect(whole).toBe(before + first + between + second + after);
@@ -51,29 +52,29 @@ describe("typed text in any template", () => {
   });
 
   it("stays free of marks when it could be taken for nothing else", () => {
-    const marks = createContentMarks(controls, []);
+    const marks = mark([]);
     expect(marks.protect("  Hello there, 1 < 2 and so on.\n")).toBe("  Hello there, 1 < 2 and so on.\n");
   });
 
   it("keeps its white space outside the marks, so that templates can trim it", () => {
-    const marks = createContentMarks(controls, []);
+    const marks = mark([]);
     const rendering = marks.protect(" \n<|end|> ").trim();
     expect(marks.toPieces(rendering, noIds)).toEqual([{ type: "plain", text: "<|end|>" }]);
   });
 
   it("completes no control token after a template has trimmed it", () => {
     for (const typed of [" end|> ", "\n> x", "x <s ", " | "]) {
-      const marks = createContentMarks(controls, [typed]);
+      const marks = mark([typed]);
       const { tokens, text: whole } = read(`<|${marks.protect(typed).trim()}>`, marks);
       expect(whole).toBe(`<|${typed.trim()}>`);
       expect(tokens).toBe(0);
     }
-    const marks = createContentMarks(controls, []);
+    const marks = mark([]);
     expect(read(`<|${marks.protect(" end| ").trim()}>`, marks)).toEqual({ tokens: 0, text: "<|end|>" });
   });
 
   it("is plain again when a template tears a pair of marks apart", () => {
-    const marks = createContentMarks(controls, []);
+    const marks = mark([]);
     const [torn] = marks.protect("a</s>b").split("</s>");
     expect(marks.toPieces(`${torn}!`, noIds)).toEqual([{ type: "markup", text: "a!" }]);
   });
@@ -81,7 +82,7 @@ describe("typed text in any template", () => {
 
 describe("stand-ins", () => {
   it("give way to known ids where they come back", () => {
-    const marks = createContentMarks(controls, []);
+    const marks = mark([]);
     const rendering = `a${marks.standIn(0)}b${marks.standIn(12)}`;
     expect(marks.standInsOf(rendering)).toEqual([0, 12]);
     expect(marks.toPieces(rendering, (index) => [index])).toEqual([
@@ -94,7 +95,7 @@ describe("stand-ins", () => {
 
   it("cannot be typed: marks are characters that no text holds", () => {
     const texts = Array.from({ length: 40 }, (_, index) => String.fromCharCode(0xfdd0 + index));
-    const marks = createContentMarks(controls, texts);
+    const marks = mark(texts);
     expect(texts.some((typed) => marks.standIn(1).includes(typed))).toBe(false);
     expect(marks.standInsOf(texts.join("1"))).toEqual([]);
   });
