@@ -2,8 +2,8 @@
 // It never sees what people write to models: callers pass ids, counts and durations, no contents.
 import type { Config } from "./config.ts";
 
-export type LogLevel = Exclude<Config["logLevel"], "silent">;
-export type LogFields = Readonly<Record<string, unknown>>;
+type LogLevel = Exclude<Config["logLevel"], "silent">;
+type LogFields = Readonly<Record<string, unknown>>;
 
 /** Writes one line per call, if its level is not below the configured one. */
 export type Log = Readonly<Record<LogLevel, (message: string, fields?: LogFields) => void>>;

@@ -15,7 +15,7 @@ export interface ModelReadiness {
 }
 
 /** Whether every model can answer now. */
-export interface CatalogReadiness {
+interface CatalogReadiness {
   readonly ready: boolean;
   readonly models: readonly ModelReadiness[];
 }

@@ -21,6 +21,11 @@ export function welcome(url: string, catalog: ModelCatalog, needsKey: boolean): 
     const opener = { model: user.id, messages: [], stream: true };
     lines.push("Let the user model open a conversation, live:", curl("/v1/chat/completions", opener, " -N"), "");
   }
+  if (assistant !== undefined && user !== undefined) {
+    const pair = user.id === "usergpt" && assistant.id === "realm" ? {} : { user: user.id, assistant: assistant.id };
+    const body = { ...pair, max_turns: 3, stream: true };
+    lines.push("Let the two talk to each other, live:", curl("/v1/selfplay/dialogues", body, " -N"), "");
+  }
   if (shown !== undefined) {
     const messages = shown.role === "assistant" ? `[{ role: "user", content: "Hello!" }]` : "[]";
     lines.push(

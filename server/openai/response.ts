@@ -101,7 +101,7 @@ export function usageChunk(head: AnswerHead, usages: readonly ChatUsage[]) {
 }
 
 /** Every choice is counted in full: a prompt that n choices share is cached tokens for those that found it computed. */
-export function usageSum(usages: readonly ChatUsage[]) {
+function usageSum(usages: readonly ChatUsage[]) {
   let promptTokens = 0;
   let cachedTokens = 0;
   let completionTokens = 0;

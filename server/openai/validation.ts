@@ -17,7 +17,7 @@ export function validate<T>(schema: z.ZodType<T>, value: unknown): T {
 }
 
 /** `messages[0].role`: how OpenAI writes the place of a fault. */
-export function paramPath(path: readonly PropertyKey[]): string {
+function paramPath(path: readonly PropertyKey[]): string {
   let text = "";
   for (const step of path) {
     if (typeof step === "number") text += `[${step}]`;

@@ -8,7 +8,7 @@ import { createLog } from "../../server/log.ts";
 import { createMetrics } from "../../server/metrics.ts";
 import { type ScriptedModel, scriptedModel } from "./scripted-model.ts";
 
-export type LogLine = Readonly<Record<string, unknown>>;
+type LogLine = Readonly<Record<string, unknown>>;
 
 interface HarnessOptions {
   readonly models?: readonly ScriptedModel[];

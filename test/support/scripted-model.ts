@@ -26,7 +26,7 @@ export interface ScriptedReply {
   readonly failAfter?: { readonly pieces: number; readonly error: Error };
 }
 
-export type Phase = "prefill" | "decode" | "ended";
+type Phase = "prefill" | "decode" | "ended";
 
 /** What became of one request. */
 export interface ScriptedCall {
