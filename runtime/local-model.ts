@@ -109,7 +109,8 @@ async function encodePrompt(
     "context_length_exceeded",
     `This model's maximum context length is ${contextWindow} tokens. However, your messages resulted in ${count} ` +
       "tokens. Please reduce the length of the messages.",
-    { param: "messages", contextWindow, promptTokens: prompt.tokens },
+    // A count that is not exact stands in the message alone.
+    { param: "messages", contextWindow, ...(prompt.isComplete ? { promptTokens: prompt.tokens } : {}) },
   );
 }
 

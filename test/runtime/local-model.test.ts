@@ -219,7 +219,12 @@ describe("a request is refused before its first event", () => {
     const { model } = setUp();
     const start = performance.now();
     const refused = ask(model, { messages: [{ role: "user", content: "x ".repeat(5_000_000) }] });
-    await expect(refused).rejects.toThrow(/resulted in at least \d+ tokens/);
+    await expect(refused).rejects.toMatchObject({
+      code: "context_length_exceeded",
+      message: expect.stringMatching(/resulted in at least \d+ tokens/),
+      detail: { param: "messages", contextWindow: 64 },
+    });
+    await expect(refused).rejects.not.toHaveProperty("detail.promptTokens");
     expect(performance.now() - start).toBeLessThan(2000);
   });
 
