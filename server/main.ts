@@ -51,6 +51,10 @@ export async function startServer(
     throw listenError(error, config);
   }
 
+  const url = urlOf(server.address() as AddressInfo);
+  for (const model of catalog.ready().models) log.info("serving", { ...model });
+  log.info("listening", { url });
+
   async function drain(): Promise<void> {
     lifecycle.drain();
     log.info("draining", { timeoutS: config.drainTimeoutS });
@@ -68,7 +72,7 @@ export async function startServer(
     await catalog.close();
     log.info("stopped");
   }
-  return { url: urlOf(server.address() as AddressInfo), catalog, drain };
+  return { url, catalog, drain };
 }
 
 function urlOf({ address, family, port }: AddressInfo): string {

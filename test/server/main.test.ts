@@ -64,7 +64,9 @@ describe("the process", () => {
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line) as { message: string; level: string });
-    expect(lines.map(({ message }) => message)).toEqual(["request", "draining", "stopped"]);
+    const messages = ["serving", "serving", "listening", "request", "draining", "stopped"];
+    expect(lines.map(({ message }) => message)).toEqual(messages);
+    expect(lines[0]).toMatchObject({ id: expect.any(String), device: expect.any(String), ready: true });
   });
 });
 

@@ -22,6 +22,8 @@ export async function listen({ models = [scriptedModel()], config }: ListenOptio
     captured.log,
     new AbortController().signal,
   );
+  // What it says of its start is of no interest to a test of requests.
+  captured.lines.length = 0;
   let draining: Promise<void> | undefined;
   const drainOnce = () => (draining ??= drain());
   onTestFinished(drainOnce);
