@@ -1,16 +1,16 @@
 // Owns how a folder becomes a model that answers: manifest, checksums, tokenizer, template, role, engine, in that order,
 // so that what is cheap to find wrong is found first. It knows no catalog: server/registry.ts does.
 import type { ChatModel, EngineObserver } from "./chat-model.ts";
-import { checkRole, type ChatTemplate, createChatTemplate } from "./chat-template.ts";
-import { readChatTemplateFiles } from "./chat-template-files.ts";
+import { checkRole, type ChatTemplate, createChatTemplate } from "./text/chat-template.ts";
+import { readChatTemplateFiles } from "./text/chat-template-files.ts";
 import type { TokenEngine } from "./engine-api.ts";
 import { generationConfigName, orPlainSampling, readRecommendedSampling } from "./generation-config.ts";
 import { badModel } from "./importer/json.ts";
 import { createLocalModel } from "./local-model.ts";
 import { inFolder, type Manifest, manifestName, readManifest, verifyFiles } from "./manifest.ts";
-import { type EngineSettings, openEngine } from "./open-engine.ts";
-import { loadTokenizer, type Tokenizer } from "./tokenizer.ts";
-import { tokenizerName } from "./tokenizer-json.ts";
+import { type EngineSettings, openEngine } from "./engine/open-engine.ts";
+import { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
+import { tokenizerName } from "./text/tokenizer-json.ts";
 
 export interface LoadOptions {
   /** All but what `batchInvariant` decides. */

@@ -1,12 +1,12 @@
 // Owns one local model as everyone else sees it: messages -> ids, engine, ids -> text, stop strings, causes and counts.
 // It knows neither devices nor HTTP, and keeps nothing between requests.
 import type { ChatEvent, ChatModel, ChatRequest, ModelInfo, StopCause } from "./chat-model.ts";
-import type { ChatTemplate } from "./chat-template.ts";
+import type { ChatTemplate } from "./text/chat-template.ts";
 import type { SequenceEvent, TokenEngine } from "./engine-api.ts";
 import { EngineError } from "./errors.ts";
-import { createStopStrings } from "./stop-strings.ts";
-import { createTextStream } from "./text-stream.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import { createStopStrings } from "./text/stop-strings.ts";
+import { createTextStream } from "./text/text-stream.ts";
+import type { Tokenizer } from "./text/tokenizer.ts";
 
 export interface LocalModelParts {
   readonly info: ModelInfo;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ChatEvent, ChatMessage, ChatModel, ChatRequest, ModelInfo, ModelRole } from "../../runtime/chat-model.ts";
-import { createChatTemplate } from "../../runtime/chat-template.ts";
+import { createChatTemplate } from "../../runtime/text/chat-template.ts";
 import { EngineError } from "../../runtime/errors.ts";
 import { createLocalModel } from "../../runtime/local-model.ts";
 import { createScriptedEngine, type ScriptedEngineOptions } from "../support/scripted-engine.ts";

@@ -1,9 +1,9 @@
 // Tokenizers for tests: the golden ones of test/fixtures/tokenizers, and a tiny byte-level one with turn markers.
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { byteAlphabet } from "../../runtime/token-bytes.ts";
-import { createTokenizer, type Tokenizer } from "../../runtime/tokenizer.ts";
-import { parseTokenizerJson } from "../../runtime/tokenizer-json.ts";
+import { byteAlphabet } from "../../runtime/text/token-bytes.ts";
+import { createTokenizer, type Tokenizer } from "../../runtime/text/tokenizer.ts";
+import { parseTokenizerJson } from "../../runtime/text/tokenizer-json.ts";
 
 export interface TokenizerCase {
   readonly text: string;

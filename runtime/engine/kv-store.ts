@@ -3,9 +3,9 @@
 // It does not know which tokens the rows hold.
 import { openCopier } from "./device-copier.ts";
 import type { Copier } from "./device-copier.ts";
-import type { Session } from "./ort/session.ts";
-import { Tensor } from "./ort/tensor.ts";
-import type { ElementType } from "./ort/tensor.ts";
+import type { Session } from "../ort/session.ts";
+import { Tensor } from "../ort/tensor.ts";
+import type { ElementType } from "../ort/tensor.ts";
 
 export interface KvShape {
   readonly layers: number;

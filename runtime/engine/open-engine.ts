@@ -1,12 +1,12 @@
 // Owns how an engine comes to be: environment, device, decoder, limits. It knows no text.
-import type { EngineObserver } from "./chat-model.ts";
+import type { EngineObserver } from "../chat-model.ts";
 import { openDecoder } from "./decoder.ts";
 import { Engine } from "./engine.ts";
-import { EngineError } from "./errors.ts";
-import type { Manifest } from "./manifest.ts";
-import { chooseDevice } from "./ort/device.ts";
-import type { DeviceChoice, DeviceName } from "./ort/device.ts";
-import { openEnvironment } from "./ort/environment.ts";
+import { EngineError } from "../errors.ts";
+import type { Manifest } from "../manifest.ts";
+import { chooseDevice } from "../ort/device.ts";
+import type { DeviceChoice, DeviceName } from "../ort/device.ts";
+import { openEnvironment } from "../ort/environment.ts";
 
 export interface EngineSettings {
   readonly device: DeviceChoice;

@@ -4,7 +4,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Tokenizer as LibraryTokenizer } from "@huggingface/tokenizers";
 import { type AddedToken, createSplitter, swallowSpace } from "./added-tokens.ts";
-import { EngineError } from "./errors.ts";
+import { EngineError } from "../errors.ts";
 import {
   type Beginning,
   beginningAt,

@@ -1,12 +1,12 @@
 // Owns the life of sequences: admission, steps, ends, cancellation. Continuous batching over slots; token ids only.
 // A step is: plan, run, sample, commit. It knows neither text nor HTTP; devices only through the decoder.
-import type { EngineObserver } from "./chat-model.ts";
+import type { EngineObserver } from "../chat-model.ts";
 import type { Decoder } from "./decoder.ts";
-import type { SequenceEvent, SequenceRequest, TokenEngine } from "./engine-api.ts";
-import { EngineError } from "./errors.ts";
+import type { SequenceEvent, SequenceRequest, TokenEngine } from "../engine-api.ts";
+import { EngineError } from "../errors.ts";
 import { KvCache } from "./kv-cache.ts";
 import { nextTokens } from "./next-tokens.ts";
-import type { Environment } from "./ort/environment.ts";
+import type { Environment } from "../ort/environment.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { StepPlan } from "./scheduler.ts";
 import { Sequence } from "./sequence.ts";

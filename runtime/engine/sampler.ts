@@ -1,6 +1,6 @@
 // Owns the choice of the next token from logits. Pure: numbers in, one id out.
 // It knows neither sequences nor devices. Order of operations: bias, penalties, temperature, top-k, top-p, min-p.
-import type { SamplingParams } from "./chat-model.ts";
+import type { SamplingParams } from "../chat-model.ts";
 
 /** The best candidates of one row, best first, and the normalizer of the whole row. */
 export interface TopCandidates {

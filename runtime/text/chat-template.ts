@@ -1,11 +1,11 @@
 // Owns messages -> prompt pieces: a model folder's Jinja template, rendered as `transformers` renders it.
 // What people typed can never become a control token, and contents whose ids are known are not tokenized again.
-// It knows neither ids' meaning nor the network; runtime/tokenizer.ts makes ids of the pieces.
+// It knows neither ids' meaning nor the network; runtime/text/tokenizer.ts makes ids of the pieces.
 import { createHash } from "node:crypto";
 import { Template } from "@huggingface/jinja";
-import type { ChatMessage, ModelRole } from "./chat-model.ts";
+import type { ChatMessage, ModelRole } from "../chat-model.ts";
 import { createContentMarker } from "./content-marks.ts";
-import { EngineError } from "./errors.ts";
+import { EngineError } from "../errors.ts";
 import type { PromptPiece } from "./prompt-sections.ts";
 
 interface RenderedPrompt {

@@ -1,8 +1,8 @@
 // Owns reading `tokenizer.json`: its checked shape, and the two rewritings that safe encoding needs.
-// It does not encode anything: runtime/tokenizer.ts does.
+// It does not encode anything: runtime/text/tokenizer.ts does.
 import { join } from "node:path";
 import type { AddedToken } from "./added-tokens.ts";
-import { badModel, readJsonObject } from "./importer/json.ts";
+import { badModel, readJsonObject } from "../importer/json.ts";
 
 export const tokenizerName = "tokenizer.json";
 

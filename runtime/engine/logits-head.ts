@@ -2,10 +2,10 @@
 // Only those few numbers come to the host; whole rows are read when a request needs them.
 // It knows neither models nor sampling parameters.
 import { openCopier } from "./device-copier.ts";
-import { GraphBuilder } from "./onnx/graph-builder.ts";
-import { openSession } from "./ort/session.ts";
-import type { Session } from "./ort/session.ts";
-import { Tensor } from "./ort/tensor.ts";
+import { GraphBuilder } from "../onnx/graph-builder.ts";
+import { openSession } from "../ort/session.ts";
+import type { Session } from "../ort/session.ts";
+import { Tensor } from "../ort/tensor.ts";
 import type { TopCandidates } from "./sampler.ts";
 
 export interface LogitsHead {

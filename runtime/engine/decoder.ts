@@ -6,13 +6,13 @@ import { openKvStore } from "./kv-store.ts";
 import type { KvStore } from "./kv-store.ts";
 import { openLogitsHead } from "./logits-head.ts";
 import type { LogitsHead } from "./logits-head.ts";
-import type { Manifest } from "./manifest.ts";
-import type { Device } from "./ort/device.ts";
-import type { Environment } from "./ort/environment.ts";
-import { releaseFreedMemory } from "./ort/host-allocator.ts";
-import { openSession } from "./ort/session.ts";
-import type { Binding, Session } from "./ort/session.ts";
-import { Tensor } from "./ort/tensor.ts";
+import type { Manifest } from "../manifest.ts";
+import type { Device } from "../ort/device.ts";
+import type { Environment } from "../ort/environment.ts";
+import { releaseFreedMemory } from "../ort/host-allocator.ts";
+import { openSession } from "../ort/session.ts";
+import type { Binding, Session } from "../ort/session.ts";
+import { Tensor } from "../ort/tensor.ts";
 
 export interface DecoderOptions {
   readonly folder: string;

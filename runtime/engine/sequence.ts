@@ -1,9 +1,9 @@
 // Owns one sequence's state: what was asked, what was sampled, how far it is computed. It knows neither slots' contents
 // nor devices; token ids only.
-import type { EngineSequenceEnd } from "./chat-model.ts";
+import type { EngineSequenceEnd } from "../chat-model.ts";
 import { createEventQueue } from "./event-queue.ts";
 import type { EventQueue } from "./event-queue.ts";
-import type { SequenceEvent, SequenceRequest } from "./engine-api.ts";
+import type { SequenceEvent, SequenceRequest } from "../engine-api.ts";
 import type { Slot } from "./kv-cache.ts";
 
 export type SequenceOutcome = EngineSequenceEnd["outcome"];

@@ -1,10 +1,10 @@
 // Owns copies between tensors of one device: an Identity graph with bound input and output, since the C API offers no
 // plain copy for built-in providers. It does not know what is copied.
-import { GraphBuilder } from "./onnx/graph-builder.ts";
-import type { Device } from "./ort/device.ts";
-import type { Environment } from "./ort/environment.ts";
-import { openSession } from "./ort/session.ts";
-import type { ElementType, Tensor } from "./ort/tensor.ts";
+import { GraphBuilder } from "../onnx/graph-builder.ts";
+import type { Device } from "../ort/device.ts";
+import type { Environment } from "../ort/environment.ts";
+import { openSession } from "../ort/session.ts";
+import type { ElementType, Tensor } from "../ort/tensor.ts";
 
 export interface Copier {
   /** Copies all of `from` over `to`; equal shapes, no overlap. Host tensors may stand on either side. */

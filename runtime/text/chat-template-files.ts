@@ -1,7 +1,7 @@
 // Owns where a model folder keeps its chat template and the names of its special tokens.
-// It does not render: runtime/chat-template.ts does.
+// It does not render: runtime/text/chat-template.ts does.
 import { join } from "node:path";
-import { badModel, isObject, readOptionalJsonObject, readOptionalText } from "./importer/json.ts";
+import { badModel, isObject, readOptionalJsonObject, readOptionalText } from "../importer/json.ts";
 
 export interface ChatTemplateFiles {
   /** The Jinja source with LF line ends. */
