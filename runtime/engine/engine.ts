@@ -56,9 +56,13 @@ export class Engine implements TokenEngine {
     if (this.#isClosing) throw new EngineError("draining", "The model is shutting down.");
     const { maxWaitingRequests, maxWaitingTokens } = this.#options;
     const { waiting, waitingTokens } = this.#scheduler;
-    const isFull =
-      waiting.length >= maxWaitingRequests || (waiting.length > 0 && waitingTokens + promptTokens > maxWaitingTokens);
-    if (isFull) {
+    // As many as there are free slots wait for nothing but the next step.
+    const freeSlots = this.#cache.slots.filter(({ isInUse }) => !isInUse).length;
+    const isQueued = waiting.length >= freeSlots;
+    if (
+      waiting.length >= freeSlots + maxWaitingRequests ||
+      (isQueued && waitingTokens + promptTokens > maxWaitingTokens)
+    ) {
       throw new EngineError(
         "queue_full",
         `The queue is full: ${waiting.length} requests with ${waitingTokens} tokens are waiting.`,

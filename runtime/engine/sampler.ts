@@ -114,7 +114,7 @@ function nucleus(
   const least = params.minP * weights[0]!;
   let mass = 0;
   let count = 0;
-  while (count < limit && mass < enough && (count === 0 || weights[count]! >= least)) {
+  while (count < limit && (count === 0 || (mass < enough && weights[count]! >= least))) {
     mass += weights[count]!;
     count += 1;
   }

@@ -302,19 +302,22 @@ describe("cancellation", () => {
 });
 
 describe("limits", () => {
-  it("refuses what the queue does not hold, by requests and by tokens, and accepts again afterwards", async () => {
-    const test = await open({ slots: 2, maxWaitingRequests: 3, maxWaitingTokens: 100 });
+  it("refuses what slots and queue do not hold, by requests and by tokens, and accepts again afterwards", async () => {
+    const test = await open({ slots: 2, maxWaitingRequests: 3, maxWaitingTokens: 60 });
     const signal = new AbortController().signal;
-    const accepted = [0, 1, 2].map((seed) => collect(test.engine, requestOf(promptOf(seed, 10), { maxTokens: 8 })));
-    expect(() => test.engine.generate(requestOf(promptOf(4, 10)), signal)).toThrow(
+    // Two will find slots, three wait.
+    const accepted = [0, 1, 2, 3, 4].map((seed) =>
+      collect(test.engine, requestOf(promptOf(seed, 10), { maxTokens: 8 })),
+    );
+    expect(() => test.engine.generate(requestOf(promptOf(5, 10)), signal)).toThrow(
       expect.objectContaining({ code: "queue_full", detail: { retryAfterMs: 1000 } }),
     );
-    expect(() => test.engine.assertAccepting()).toThrow("The queue is full: 3 requests with 30 tokens are waiting.");
+    expect(() => test.engine.assertAccepting()).toThrow("The queue is full: 5 requests with 50 tokens are waiting.");
     await Promise.all(accepted);
-    const small = collect(test.engine, requestOf(promptOf(5, 10)));
-    expect(() => test.engine.generate(requestOf(promptOf(6, 91)), signal)).toThrow("The queue is full");
-    await small;
-    await collect(test.engine, requestOf(promptOf(6, 150), { maxTokens: 1 }));
+    const small = [6, 7, 8].map((seed) => collect(test.engine, requestOf(promptOf(seed, 10))));
+    expect(() => test.engine.generate(requestOf(promptOf(9, 51)), signal)).toThrow("The queue is full");
+    await Promise.all(small);
+    await collect(test.engine, requestOf(promptOf(9, 150), { maxTokens: 1 }));
   });
 });
 

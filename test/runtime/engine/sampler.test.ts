@@ -35,8 +35,8 @@ function distribution(logits: Float32Array, params: SamplingParams): Map<number,
   normalize();
   if (params.topP < 1) {
     let sum = 0;
-    rest = rest.filter(({ p }) => {
-      const isKept = sum < params.topP;
+    rest = rest.filter(({ p }, index) => {
+      const isKept = index === 0 || sum < params.topP;
       sum += p;
       return isKept;
     });
@@ -51,7 +51,7 @@ const logitsArbitrary = fc
   .map((values) => Float32Array.from(values));
 const paramsArbitrary = fc.record({
   temperature: fc.constantFrom(0.3, 0.7, 1, 1.8),
-  topP: fc.constantFrom(1, 0.95, 0.5, 0.1),
+  topP: fc.constantFrom(1, 0.95, 0.5, 0.1, 0),
   topK: fc.constantFrom(0, 1, 3, 10),
   minP: fc.constantFrom(0, 0.05, 0.4),
 });
@@ -77,6 +77,12 @@ describe("sampleRow", () => {
 
   it("takes the first of equal maxima when greedy", () => {
     expect(sampleRow(Float32Array.from([0, 5, 5, 1]), { ...plain, temperature: 0 }, 0.9)).toBe(1);
+  });
+
+  it("keeps at least the best token however small the nucleus", () => {
+    const logits = Float32Array.from([1, 4, 2]);
+    expect(sampleRow(logits, { ...plain, topP: 0 }, 0.99)).toBe(1);
+    expect(sampleTop(topOf(logits, 2, 1), { ...plain, topP: 0 }, 0.99)).toBe(1);
   });
 
   it("never draws a token at minus infinity", () => {
