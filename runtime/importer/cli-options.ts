@@ -99,7 +99,7 @@ export function parseImportArguments(args: readonly string[], now: Date): Import
     const isOurs = error instanceof Refusal || (error instanceof TypeError && "code" in error);
     if (!isOurs) throw error;
     // Only the first sentence: parseArgs goes on with advice about its own syntax.
-    return { kind: "refused", sentence: (error.message.split(". ")[0] ?? "").replace(/\.$/, "") };
+    return { kind: "refused", sentence: (error.message.split(/\.\s/)[0] ?? "").replace(/\.$/, "") };
   }
 }
 

@@ -19,7 +19,8 @@ if (command.kind === "help") {
 async function run(options: ImportOptions): Promise<number> {
   const abort = new AbortController();
   const stop = () => abort.abort();
-  process.once("SIGINT", stop).once("SIGTERM", stop);
+  // For good: npm passes on an interrupt that the terminal has sent already, and the second must not cut the cleaning up.
+  process.on("SIGINT", stop).on("SIGTERM", stop);
   const display = progressDisplay(process.stderr);
   try {
     const folder = await importCheckpoint(options, (progress) => display.update(progress), abort.signal);
@@ -35,7 +36,5 @@ async function run(options: ImportOptions): Promise<number> {
     const sentence = error instanceof Error ? error.message : String(error);
     process.stderr.write(`import: ${sentence}\n`);
     return error instanceof EngineError && error.code === "invalid_request" ? 2 : 1;
-  } finally {
-    process.removeListener("SIGINT", stop).removeListener("SIGTERM", stop);
   }
 }

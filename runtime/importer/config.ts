@@ -6,10 +6,10 @@ import type { JsonObject } from "./json.ts";
 
 const FILE = "config.json";
 
-export type Architecture = "llama" | "mistral" | "qwen2" | "qwen3";
+type Architecture = "llama" | "mistral" | "qwen2" | "qwen3";
 
 /** How rotary frequencies are stretched beyond the trained context. */
-export type RopeScaling =
+type RopeScaling =
   | { readonly kind: "none" }
   | { readonly kind: "linear"; readonly factor: number }
   | {

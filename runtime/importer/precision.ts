@@ -9,7 +9,7 @@ export const PRECISIONS = ["float32", "float16", "int8", "int4"] as const;
 export const HEAD_PRECISIONS = ["float", "int8", "int4"] as const;
 
 export type Precision = (typeof PRECISIONS)[number];
-export type HeadPrecision = (typeof HEAD_PRECISIONS)[number];
+type HeadPrecision = (typeof HEAD_PRECISIONS)[number];
 
 /** Null means the default of the precision. */
 export interface FormatOptions {

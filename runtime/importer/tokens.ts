@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { badModel, isObject, readJsonObject, readOptionalJsonObject } from "./json.ts";
 import type { JsonObject } from "./json.ts";
 
-export const END_OF_CONVERSATION = "<|endconversation|>";
+const END_OF_CONVERSATION = "<|endconversation|>";
 
 export interface SpecialTokens {
   /** Sampling one of them ends a turn. Ascending. */

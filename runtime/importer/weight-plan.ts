@@ -72,14 +72,14 @@ export class WeightPlan {
     const chunk = new Float32Array(Math.max(CHUNK_VALUES, ...this.#jobs.map(({ source }) => source.columns)));
     for (const job of this.#jobs) {
       const { rows, columns } = job.source;
-      const rowsPerChunk = Math.max(1, Math.floor(CHUNK_VALUES / columns));
+      const rowsPerChunk = Math.min(rows, Math.max(1, Math.floor(CHUNK_VALUES / columns)));
+      const encode = "region" in job ? floatEncoder(job, rowsPerChunk) : blockEncoder(job, rowsPerChunk);
       for (let first = 0; first < rows; first += rowsPerChunk) {
         signal.throwIfAborted();
         const count = Math.min(rowsPerChunk, rows - first);
         const values = chunk.subarray(0, count * columns);
         await job.source.read(first, count, values);
-        if ("region" in job) await writeFloats(file, job, first, values);
-        else await writeBlocks(file, job, first, count, values);
+        for (const { bytes, position } of encode(values, first, count)) await writeAt(file, bytes, position);
         onValues(values.length);
       }
     }
@@ -93,33 +93,47 @@ export class WeightPlan {
   }
 }
 
-async function writeFloats(file: PositionedWriter, job: FloatJob, first: number, values: Float32Array): Promise<void> {
-  const at = job.region.offsetBytes + first * job.source.columns * bytesOf(job.type);
-  await writeAt(file, job.type === "float16" ? new Float16Array(values) : values, at);
+/** Some rows as the file holds them; valid until the next call. */
+type Encoder = (values: Float32Array, first: number, count: number) => readonly Placed[];
+
+interface Placed {
+  readonly bytes: Uint8Array;
+  readonly position: number;
 }
 
-async function writeBlocks(
-  file: PositionedWriter,
-  job: BlockJob,
-  first: number,
-  count: number,
-  values: Float32Array,
-): Promise<void> {
-  const { source, bits, blockSize, scaleType } = job;
+function floatEncoder({ source, type, region }: FloatJob, maxRows: number): Encoder {
+  const halves = type === "float16" ? new Float16Array(maxRows * source.columns) : null;
+  return (values, first) => {
+    halves?.set(values);
+    const encoded = halves?.subarray(0, values.length) ?? values;
+    return [{ bytes: bytesIn(encoded), position: region.offsetBytes + first * source.columns * bytesOf(type) }];
+  };
+}
+
+function blockEncoder({ source, bits, blockSize, scaleType, ...regions }: BlockJob, maxRows: number): Encoder {
   const { blocksPerRow, bytesPerRow } = blockLayout(source.columns, bits, blockSize);
-  const packed = new Uint8Array(count * bytesPerRow);
-  const scales =
-    scaleType === "float16" ? new Float16Array(count * blocksPerRow) : new Float32Array(count * blocksPerRow);
-  quantizeRows(values, count, source.columns, bits, blockSize, packed, scales);
-  await writeAt(file, packed, job.packed.offsetBytes + first * bytesPerRow);
-  await writeAt(file, scales, job.scales.offsetBytes + first * blocksPerRow * bytesOf(scaleType));
+  const packed = new Uint8Array(maxRows * bytesPerRow);
+  const Scales = scaleType === "float16" ? Float16Array : Float32Array;
+  const scales = new Scales(maxRows * blocksPerRow);
+  return (values, first, count) => {
+    quantizeRows(values, count, source.columns, bits, blockSize, packed, scales);
+    const packedAt = regions.packed.offsetBytes + first * bytesPerRow;
+    const scalesAt = regions.scales.offsetBytes + first * blocksPerRow * bytesOf(scaleType);
+    return [
+      { bytes: packed.subarray(0, count * bytesPerRow), position: packedAt },
+      { bytes: bytesIn(scales.subarray(0, count * blocksPerRow)), position: scalesAt },
+    ];
+  };
 }
 
-async function writeAt(file: PositionedWriter, data: ArrayBufferView, position: number): Promise<void> {
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+async function writeAt(file: PositionedWriter, bytes: Uint8Array, position: number): Promise<void> {
   let done = 0;
   while (done < bytes.length)
     done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
+}
+
+function bytesIn({ buffer, byteOffset, byteLength }: Float32Array | Float16Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 function bytesOf(type: WeightType): number {

@@ -34,10 +34,6 @@ export function int64s(values: readonly number[], dims: readonly number[] = [val
   return { type: "int64", dims, data: BigInt64Array.from(values, BigInt) };
 }
 
-export function int32s(values: readonly number[], dims: readonly number[] = [values.length]): TensorData {
-  return { type: "int32", dims, data: Int32Array.from(values) };
-}
-
 export function float32s(values: Iterable<number>, dims: readonly number[]): TensorData {
   return { type: "float32", dims, data: Float32Array.from(values) };
 }
