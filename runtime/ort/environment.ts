@@ -4,6 +4,7 @@ import { availableParallelism } from "node:os";
 import { EngineError } from "../errors.ts";
 import { ortApi } from "./api.ts";
 import type { OrtApi, Pointer } from "./api.ts";
+import { limitArenas } from "./host-allocator.ts";
 
 export interface EnvironmentOptions {
   /** Threads of the shared pool, the calling one included; null means one per core. */
@@ -60,6 +61,7 @@ export function openEnvironment(options: EnvironmentOptions): Environment {
 
 function create(threads: number, libraryPath: string | undefined): NonNullable<typeof current> {
   const api = ortApi(libraryPath);
+  limitArenas();
   const options = api.create("CreateThreadingOptions");
   try {
     api.call("SetGlobalIntraOpNumThreads", options, threads);

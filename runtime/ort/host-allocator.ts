@@ -1,21 +1,44 @@
-// Owns one call of the C library: giving freed memory back to the system. glibc keeps what ORT's threads freed in their
-// arenas for later; a process that unloads a model wants it gone. Elsewhere this does nothing.
+// Owns what the process asks of the C library's allocator. glibc gives every thread an arena of its own and keeps there
+// what was freed; a process that loads and unloads models wants few arenas, and the memory back.
+// Elsewhere than on glibc all of this does nothing.
 import koffi from "koffi";
 
-let trim: (() => void) | undefined;
-
-/** Returns freed host memory to the operating system where the C library can be asked to. */
-export function releaseFreedMemory(): void {
-  trim ??= findTrim();
-  trim();
+interface HostAllocator {
+  readonly limitArenas: () => void;
+  readonly releaseFreed: () => void;
 }
 
-function findTrim(): () => void {
-  if (process.platform !== "linux") return () => {};
+// malloc.h; the value is glibc's ABI.
+const M_ARENA_MAX = -8;
+/** ORT pools its tensors itself, so threads seldom meet here. */
+const ARENAS = 2;
+
+let found: HostAllocator | undefined;
+
+/** Keeps the number of arenas small from now on. */
+export function limitArenas(): void {
+  allocator().limitArenas();
+}
+
+/** Returns freed host memory to the operating system. */
+export function releaseFreedMemory(): void {
+  allocator().releaseFreed();
+}
+
+function allocator(): HostAllocator {
+  found ??= findAllocator();
+  return found;
+}
+
+function findAllocator(): HostAllocator {
+  const none = { limitArenas: () => {}, releaseFreed: () => {} };
+  if (process.platform !== "linux") return none;
   try {
-    const mallocTrim = koffi.load("libc.so.6").func("malloc_trim", "int", ["size_t"]);
-    return () => void mallocTrim(0);
+    const library = koffi.load("libc.so.6");
+    const mallopt = library.func("mallopt", "int", ["int", "int"]);
+    const mallocTrim = library.func("malloc_trim", "int", ["size_t"]);
+    return { limitArenas: () => void mallopt(M_ARENA_MAX, ARENAS), releaseFreed: () => void mallocTrim(0) };
   } catch {
-    return () => {}; // another C library than glibc
+    return none; // another C library than glibc
   }
 }

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 const ROOT = join(import.meta.dirname, "..", "..");
@@ -21,9 +22,9 @@ export async function startServerProcess(
   flags: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
 ): Promise<ServerProcess> {
-  const child = spawn(process.execPath, ["server/main.ts", "--port", "0", "--device", "cpu", ...flags], {
+  const child = spawn(process.execPath, [...(await startArguments()), "--port", "0", "--device", "cpu", ...flags], {
     cwd: ROOT,
-    env: { ...process.env, ...env },
+    env: { PATH: process.env["PATH"] ?? "", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const output = { stdout: "", stderr: "" };
@@ -44,6 +45,14 @@ export async function startServerProcess(
       return code;
     },
   };
+}
+
+/** What `npm start` passes to node. */
+export async function startArguments(): Promise<string[]> {
+  const { scripts } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8")) as {
+    scripts: { start: string };
+  };
+  return scripts.start.split(" ").slice(1);
 }
 
 async function untilListening(child: ChildProcess, output: { stdout: string; stderr: string }): Promise<string> {
