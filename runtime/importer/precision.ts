@@ -23,8 +23,9 @@ export interface FormatOptions {
 }
 
 /**
- * Activations rounded to 8 bits inside the product, block by block: on AVX2 and AVX-512 CPUs the quickest kernel at
- * every batch size (8-bit weights: tens of times), and no measurable loss in nats a token.
+ * Activations rounded to 8 bits inside the product, block by block. Measured on a CPU with AVX-512 at 135 million
+ * parameters against level 0: 4-bit weights 1.5 to 3 times quicker, 8-bit ones 6 to 40 times, at every batch from 1 to
+ * 16; the loss changes by less than 0.0001 nats a token.
  */
 const QUICKEST_ACCURACY_LEVEL = 4;
 

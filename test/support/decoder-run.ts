@@ -20,9 +20,8 @@ interface RunManifest {
 
 /** An open model and its cache rows. Rows are numbered from 0; a run takes the first ones. */
 export interface DecoderRun {
-  readonly vocabSize: number;
-  readonly sessionInputs: readonly string[];
-  readonly sessionOutputs: readonly string[];
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
   /**
    * Appends `tokens[row]` to row `row` for as many rows as given, all equally many (several only for one row, or for
    * empty rows). Returns logits at `wanted` positions of the flattened batch, all of them by default.
@@ -61,9 +60,8 @@ export async function openDecoderRun(folder: string, options: DecoderRunOptions 
   const lengths = Array.from({ length: rows }, () => 0);
 
   return {
-    vocabSize,
-    sessionInputs: session.inputNames,
-    sessionOutputs: session.outputNames,
+    inputNames: session.inputNames,
+    outputNames: session.outputNames,
     async feed(tokens, wanted) {
       const count = tokens[0]?.length ?? 0;
       for (const row of tokens.keys()) lengths[row] = (lengths[row] ?? 0) + count;

@@ -87,6 +87,16 @@ function relativeError(a: readonly Float32Array[], b: readonly Float32Array[]): 
   return Math.sqrt(difference / size);
 }
 
+test("the graph's inputs and outputs are those that the engine binds", async () => {
+  const folder = await importRecorded("smollm2", "contract", {});
+  const run = await openDecoderRun(folder);
+  const layers = ["0.key", "0.value", "1.key", "1.value"];
+  const inputs = ["input_ids", "seqlens_k", "total_sequence_length", "logit_rows"];
+  expect(run.inputNames).toEqual([...inputs, ...layers.map((part) => `past_key_values.${part}`)]);
+  expect(run.outputNames.toSorted()).toEqual(["logits", ...layers.map((part) => `present.${part}`)]);
+  run.close();
+});
+
 describe.each(RECORDED)("%s", (name) => {
   test("float32 logits agree with transformers to 1e-4, in one prefill and token by token", async () => {
     const { prompts, logits } = await recordedLogits(name);
