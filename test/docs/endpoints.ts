@@ -1,0 +1,48 @@
+// Owns the table of endpoints: what each is for, in words; which there are is asked of the app.
+// An endpoint without words, or words without an endpoint, is an error.
+import { createApp } from "../../server/app.ts";
+import { createLifecycle } from "../../server/lifecycle.ts";
+import { createLog } from "../../server/log.ts";
+import { scriptedCatalog, testConfig, testMetrics } from "../support/app-harness.ts";
+import { code, markdownTable } from "./markdown.ts";
+
+const meanings: Readonly<Record<string, string>> = {
+  "POST /v1/chat/completions":
+    "The next turn of a conversation, whole or streamed. [Fields](docs/api.md#chat-completions).",
+  "POST /v1/selfplay/dialogues":
+    "A dialogue between a user model and an assistant, whole or streamed. [Fields](docs/api.md#self-play).",
+  "GET /v1/models": "The models served, with role, context window, device and precision.",
+  "GET /v1/models/:id": "One of them.",
+  "GET /health": "200 as long as the process answers.",
+  "GET /ready": "200 when requests are taken, 503 while draining; the device of every model.",
+  "GET /metrics": "Prometheus text.",
+};
+
+/** Every endpoint of the app. Throws where an endpoint has no words or the other way round. */
+export function endpointsTable(): string {
+  const served = servedEndpoints();
+  const described = Object.keys(meanings);
+  const odd = [
+    ...served.filter((name) => !described.includes(name)),
+    ...described.filter((name) => !served.includes(name)),
+  ];
+  if (odd.length > 0) throw new Error(`Described and served endpoints differ in: ${odd.join(", ")}.`);
+  return markdownTable(
+    ["Endpoint", "Meaning"],
+    Object.entries(meanings).map(([name, meaning]) => [code(name), meaning]),
+  );
+}
+
+/** As `METHOD /path`, in the app's order. */
+export function servedEndpoints(): string[] {
+  const app = createApp({
+    catalog: scriptedCatalog([]),
+    config: testConfig(),
+    lifecycle: createLifecycle(),
+    log: createLog("silent"),
+    metrics: testMetrics(),
+  });
+  // "ALL" is middleware, or the answer to methods that an endpoint does not have.
+  const routes = app.routes.filter(({ method }) => method !== "ALL");
+  return routes.map(({ method, path }) => `${method} ${path.replaceAll(/\{[^}]*\}/g, "")}`);
+}

@@ -1,0 +1,109 @@
+// Owns the tables of request fields: what each means, in words; which there are and which are refused is asked of the schemas.
+// The compiler asks for words for every field.
+import { chatCompletionSchema } from "../../server/openai/schema.ts";
+import { type SamplingBody, type SelfplayBody, selfplaySchema } from "../../server/selfplay/schema.ts";
+import { code, markdownTable } from "./markdown.ts";
+
+type ChatField = keyof typeof chatCompletionSchema.in.shape;
+
+/** Words, or null for a field whose meaning is not served. */
+const chatFields: Readonly<Record<ChatField, string | null>> = {
+  model: "Id of a served model.",
+  messages:
+    "Roles `system`, `developer`, `user`, `assistant`; text, or an array of text parts. For a user model it may be empty: it then opens the conversation.",
+  stream: "Server-sent events instead of one answer.",
+  stream_options: "`include_usage`: a last chunk with the usage. With `stream` only.",
+  n: "Choices, 1 to 128 (the server may allow fewer).",
+  stop: "One string or up to 4, at which the reply ends.",
+  max_tokens: "Most tokens to sample; without it, until the context window is full.",
+  max_completion_tokens: "The same, and goes first.",
+  temperature: "0 to 2, default 1; 0 always takes the likeliest token.",
+  top_p: "0 to 1, default 1: draw from the likeliest tokens that make up this share.",
+  top_k: "Draw from so many likeliest tokens; 0 or -1 (default) from all.",
+  min_p: "0 to 1, default 0: leave out tokens less likely than this share of the likeliest.",
+  presence_penalty: "-2 to 2, default 0.",
+  frequency_penalty: "-2 to 2, default 0.",
+  repetition_penalty: "Above 0 to 10, default 1.",
+  logit_bias: "Token id → -100 to 100, added to the token's logit.",
+  seed: "Whole number. Equal seeds give equal replies, whatever else runs beside; without it, a random one.",
+  response_role:
+    "`user` or `assistant`: the role a reply is returned under; default is the model's own (`assistant` unless its manifest says otherwise).",
+  tools: null,
+  tool_choice: null,
+  functions: null,
+  function_call: null,
+  response_format: null,
+  logprobs: null,
+  top_logprobs: null,
+  audio: null,
+  modalities: null,
+  prediction: null,
+  web_search_options: null,
+  reasoning_effort: null,
+  verbosity: null,
+};
+
+const selfplayFields: Readonly<Record<keyof SelfplayBody, string>> = {
+  user: "Id of the model that writes the user's turns; default `usergpt`.",
+  assistant: "Id of the model that writes the assistant's turns; default `realm`.",
+  messages:
+    "Whole rounds the dialogue begins with, and before them at most one system message, which is the assistant's. Default none.",
+  system: "`user`, `assistant`: what that side alone is told first.",
+  seed: "Whole number. Equal seeds give equal dialogues; without it, a random one, which the answer names.",
+  max_turns: "Most rounds, those of `messages` included, 1 to 1000. Without it the other rules end the dialogue.",
+  sampling: "",
+  stream: "Server-sent events: every token of both sides, the whole dialogue last.",
+  format: "`openai` (default; `messages`) or `sharegpt` (`conversations` of `from` and `value`).",
+  return_token_ids: "Adds the sampled token ids to every turn of `trace`.",
+};
+
+const samplingFields: Readonly<Record<keyof SamplingBody, true>> = {
+  temperature: true,
+  top_p: true,
+  top_k: true,
+  min_p: true,
+  presence_penalty: true,
+  frequency_penalty: true,
+  repetition_penalty: true,
+  max_tokens: true,
+  max_completion_tokens: true,
+  stop: true,
+};
+
+/** Fields of a chat completion; those that are refused stand in the last row. */
+export function chatFieldsTable(): string {
+  sameKeys(chatFields, chatCompletionSchema.in.shape);
+  const served = Object.entries(chatFields).flatMap(([field, words]) => (words === null ? [] : [[code(field), words]]));
+  const refused = Object.entries(chatFields).flatMap(([field, words]) => (words === null ? [code(field)] : []));
+  return markdownTable(
+    ["Field", "Meaning"],
+    [
+      ...served,
+      [
+        refused.join(", "),
+        'Not served: 400 with `param`, unless the value asks for nothing (`tools: []`, `logprobs: false`, `response_format: {"type": "text"}` and the like).',
+      ],
+      ["any other", "Ignored, as OpenAI does."],
+    ],
+  );
+}
+
+/** Fields of a self-play request. */
+export function selfplayFieldsTable(): string {
+  sameKeys(selfplayFields, selfplaySchema.shape);
+  const sampling = `\`user\`, \`assistant\`: for each side ${Object.keys(samplingFields).map(code).join(", ")}. Default is each model's own recommendation.`;
+  const rows = Object.entries(selfplayFields).map(([field, words]) => [code(field), words || sampling]);
+  return markdownTable(
+    ["Field", "Meaning"],
+    [...rows, ["any other", "400: a mistyped field would silently change the data."]],
+  );
+}
+
+function sameKeys(described: object, known: object): void {
+  const names = Object.keys(known);
+  const odd = [
+    ...names.filter((name) => !(name in described)),
+    ...Object.keys(described).filter((name) => !names.includes(name)),
+  ];
+  if (odd.length > 0) throw new Error(`Described and accepted fields differ in: ${odd.join(", ")}.`);
+}
