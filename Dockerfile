@@ -40,4 +40,4 @@ ENV NODE_ENV=production PATH=/app/node_modules/.bin:$PATH REALCHAT_HOST=0.0.0.0 
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
     CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.REALCHAT_PORT}/health`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-CMD ["node", "server/main.ts"]
+CMD ["node", "--max-semi-space-size=4", "--max-old-space-size=1024", "server/main.ts"]
