@@ -94,6 +94,8 @@ test("the graph's inputs and outputs are those that the engine binds", async () 
   const inputs = ["input_ids", "seqlens_k", "total_sequence_length", "logit_rows"];
   expect(run.inputNames).toEqual([...inputs, ...layers.map((part) => `past_key_values.${part}`)]);
   expect(run.outputNames.toSorted()).toEqual(["logits", ...layers.map((part) => `present.${part}`)]);
+  // Bound over caller-owned memory, the names and shapes are accepted as they stand.
+  expect(await run.feed([[1, 2, 3]], [2, 0])).toHaveLength(2);
   run.close();
 });
 

@@ -1,12 +1,20 @@
 // The command line: what flags mean, one sentence for each bad one, exit codes, and an interrupt that cleans up.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdir, rm } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { IMPORT_HELP, parseImportArguments } from "../../../runtime/importer/cli-options.ts";
-import { recordedFolder, scratchFolder } from "../../support/checkpoints.ts";
+import {
+  copyOf,
+  editJson,
+  float32Tensor,
+  readSafetensors,
+  recordedFolder,
+  safetensorsBytes,
+  scratchFolder,
+} from "../../support/checkpoints.ts";
 
 const now = new Date("2026-05-06T07:08:09Z");
 const needed = ["folder", "--id", "a", "--role", "user"];
@@ -100,14 +108,17 @@ describe("npm run import", () => {
   const program = fileURLToPath(new URL("../../../runtime/importer/cli.ts", import.meta.url));
   const source = recordedFolder("llama3");
 
-  async function run(args: readonly string[], onErrorText: (kill: () => void, text: string) => void = () => {}) {
+  async function run(args: readonly string[], interruptAt: string | null = null) {
     const child = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "pipe"] });
     let out = "";
     let error = "";
     child.stdout.on("data", (data: Buffer) => (out += data.toString()));
+    let isInterrupted = false;
     child.stderr.on("data", (data: Buffer) => {
       error += data.toString();
-      onErrorText(() => child.kill("SIGINT"), error);
+      if (interruptAt === null || isInterrupted || !error.includes(interruptAt)) return;
+      isInterrupted = true;
+      child.kill("SIGINT");
     });
     const [code] = (await once(child, "close")) as [number | null];
     return { code, out, error };
@@ -142,16 +153,18 @@ describe("npm run import", () => {
   });
 
   test("an interrupt exits with 130 and leaves nothing", async () => {
-    const out = await scratchFolder();
-    await rm(out, { recursive: true });
-    // It may be too late for so small a checkpoint: then the folder is whole.
-    const result = await run([source, "--id", "tiny", "--role", "user", "--out", out], (kill, text) => {
-      if (text.includes("reading checkpoint")) kill();
-    });
-    const left = await readdir(out).catch(() => []);
-    expect([
-      { code: 130, left: [] },
-      { code: 0, left: ["tiny"] },
-    ]).toContainEqual({ code: result.code, left });
+    const scratch = await scratchFolder();
+    const large = await copyOf("smollm2", scratch, "large");
+    const out = join(scratch, "out");
+    const vocabSize = 200_000; // 25 MB: long enough to be interrupted
+    const path = join(large, "model.safetensors");
+    const embedding = float32Tensor([vocabSize, 32], new Float32Array(vocabSize * 32));
+    const tensors = { ...readSafetensors(await readFile(path)), "model.embed_tokens.weight": embedding };
+    await writeFile(path, safetensorsBytes(tensors));
+    await editJson(join(large, "config.json"), { vocab_size: vocabSize });
+    const result = await run([large, "--id", "tiny", "--role", "user", "--out", out], "reading checkpoint");
+    expect(result).toMatchObject({ code: 130, out: "" });
+    expect(result.error).toMatch(/\nimport: interrupted; nothing was left behind\n$/);
+    expect(await readdir(out)).toEqual([]);
   });
 });
