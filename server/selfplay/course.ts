@@ -2,7 +2,7 @@
 // It does not know the rules: the loop decides what is kept and what is taken back.
 import type { ChatUsage, ModelRole } from "../../runtime/chat-model.ts";
 import type { Dialogue, DialogueRequest, SideUsage, StopReason, Turn } from "./dialogue-types.ts";
-import { Side } from "./side.ts";
+import { type HouseRules, type Player, plainRules } from "./player.ts";
 
 /** Why a dialogue ended; the side is null when the rule concerns neither. */
 export interface Stop {
@@ -12,7 +12,8 @@ export interface Stop {
 
 export interface Course {
   readonly request: DialogueRequest;
-  readonly sides: Readonly<Record<ModelRole, Side>>;
+  readonly rules: HouseRules;
+  readonly sides: Readonly<Record<ModelRole, Player>>;
   /** Whole rounds. */
   readonly turns: Turn[];
   readonly discarded: Turn[];
@@ -27,29 +28,51 @@ export interface Course {
 
 const NO_USAGE: SideUsage = { promptTokens: 0, cachedTokens: 0, prefilledTokens: 0, completionTokens: 0 };
 
-/** A dialogue before its first sampled turn: both sides know the rounds of the seed. */
+/** A dialogue before its next sampled turn: both sides know the rounds of the seed, or everything that was said before. */
 export function openCourse(request: DialogueRequest): Course {
-  const { id, seedRounds } = request;
-  const user = new Side("user", request.user, id);
-  const assistant = new Side("assistant", request.assistant, id);
-  const turns: Turn[] = [];
-  for (const [index, round] of seedRounds.entries()) {
-    for (const role of ["user", "assistant"] as const) {
-      turns.push({ role, turn: index + 1, content: round[role], origin: null });
-      user.hear(role, round[role]);
-      assistant.hear(role, round[role]);
-    }
-  }
-  return {
+  const { id, past = [] } = request;
+  const sides = {
+    user: new Side("user", request.user, id),
+    assistant: new Side("assistant", request.assistant, id),
+  };
+  const course: Course = {
     request,
-    sides: { user, assistant },
-    turns,
+    sides,
+    turns: [],
     discarded: [],
     usage: { user: NO_USAGE, assistant: NO_USAGE },
     question: null,
     speaker: "user",
-    hasBegun: false,
+    hasBegun: past.some(({ origin }) => origin !== null),
   };
+  for (const turn of past.length > 0 ? past : seedTurns(request)) remember(course, turn);
+  return course;
+}
+
+/** The turns that a dialogue begins with when nothing was said yet. */
+export function seedTurns({ seedRounds }: Pick<DialogueRequest, "seedRounds">): Turn[] {
+  const roles = ["user", "assistant"] as const;
+  return seedRounds.flatMap((round, index) =>
+    roles.map((role) => ({ role, turn: index + 1, content: round[role], origin: null })),
+  );
+}
+
+function remember(course: Course, turn: Turn): void {
+  const { role, content, origin } = turn;
+  const { user, assistant } = course.sides;
+  const [speaker, listener] = role === "user" ? [user, assistant] : [assistant, user];
+  if (origin === null) speaker.hear(role, content);
+  else speaker.keep({ text: content, cause: origin.cause, tokenIds: origin.tokenIds });
+  listener.hear(role, content);
+  if (origin !== null) countUsage(course, role, origin.usage);
+  if (role === "user") {
+    course.question = turn;
+  } else {
+    if (course.question === null)
+      throw new Error(`Dialogue '${course.request.id}' has an answer without its question.`);
+    course.turns.push(course.question, turn);
+    course.question = null;
+  }
 }
 
 /** Adds what one finished turn of a side cost. */

@@ -7,9 +7,20 @@ import type { SideSetup } from "./side.ts";
  * Why a dialogue ended.
  * `window`: a side's context window is full. `max_turns`: as many rounds as asked for. `end_token`: a side ended the conversation.
  * `empty_turn`: a side said nothing. `seed_too_long`: no round fits after the seed. `cancelled`: the caller's signal.
- * `error`: a model failed.
+ * `guardrails_exhausted`: no question of as many as may be drawn passed the guard-rails. `judge`: a judge saw it run its course.
+ * `budget`: as many tokens as it may cost. `error`: a model failed.
  */
-export type StopReason = "window" | "max_turns" | "end_token" | "empty_turn" | "seed_too_long" | "cancelled" | "error";
+export type StopReason =
+  | "window"
+  | "max_turns"
+  | "end_token"
+  | "empty_turn"
+  | "guardrails_exhausted"
+  | "seed_too_long"
+  | "judge"
+  | "budget"
+  | "cancelled"
+  | "error";
 
 /** One question and its answer, given rather than sampled. */
 export interface SeedRound {
@@ -30,6 +41,11 @@ export interface DialogueRequest {
   readonly seedRounds: readonly SeedRound[];
   /** Most rounds, those of the seed included; null leaves the end to the other rules. */
   readonly maxTurns: number | null;
+  /**
+   * Turns of this dialogue that were kept before, those of the seed included, in order; it goes on after them. The last may be a
+   * question without its answer. Absent or empty for a new dialogue.
+   */
+  readonly past?: readonly Turn[];
 }
 
 /** How a turn came out of its model. */
@@ -38,6 +54,28 @@ export interface TurnOrigin {
   readonly seed: number;
   readonly usage: ChatUsage;
   /** The sampled ids, without a final end token; empty when the model reports none. */
+  readonly tokenIds: readonly number[];
+  /** Present when the turn was picked from several. */
+  readonly choice?: Choice;
+}
+
+/** How a turn was picked from several: the pairs of the one that stays with each of the others are preferences. */
+export interface Choice {
+  /** Index of the sample that stays. */
+  readonly picked: number;
+  /** `judge`: as it said. `only`: no other could stand. `fallback`: the judge could not be read, so the first stays. */
+  readonly pickedBy: "judge" | "only" | "fallback";
+  readonly losers: readonly Loser[];
+  /** null when nobody was asked. */
+  readonly judge: { readonly model: string; readonly promptHash: string; readonly reply: string } | null;
+}
+
+/** A sample that did not stay. */
+export interface Loser {
+  readonly choiceIndex: number;
+  readonly content: string;
+  readonly cause: StopCause;
+  readonly usage: ChatUsage;
   readonly tokenIds: readonly number[];
 }
 
@@ -49,6 +87,8 @@ export interface Turn {
   readonly content: string;
   /** null for a turn of the seed. */
   readonly origin: TurnOrigin | null;
+  /** Why guard-rails refused it; such a turn is only ever discarded. */
+  readonly rejection?: string;
 }
 
 /** Sums over every finished turn of one side, discarded ones included: what the dialogue cost. */
@@ -91,12 +131,17 @@ export type DialogueEvent =
       readonly role: ModelRole;
       readonly turn: number;
       readonly content: string;
+      /** false: a rule has struck at it already, and `turn_discarded` follows. */
+      readonly isKept: boolean;
       readonly cause: StopCause;
       readonly seed: number;
       readonly usage: ChatUsage;
       readonly tokenIds: readonly number[];
+      readonly choice?: Choice;
+      /** Why guard-rails refuse it; it is then discarded at once. */
+      readonly rejection?: string;
     }
   /** A finished turn that will not be part of the dialogue. */
-  | { readonly type: "turn_discarded"; readonly role: ModelRole; readonly turn: number }
+  | { readonly type: "turn_discarded"; readonly role: ModelRole; readonly turn: number; readonly rejection?: string }
   /** Last. */
   | { readonly type: "end"; readonly dialogue: Dialogue };

@@ -1,17 +1,20 @@
 // Owns the loop in which two models talk: whose turn it is, what is kept, what is taken back, and when it ends.
 // Two ChatModels and nothing else: no HTTP, no store, no clock. It is pulled: the next turn begins when the reader has taken the
 // last one, so a reader that writes turns down has each one safe before the next exists.
-import type { ChatEvent } from "../../runtime/chat-model.ts";
+import type { ChatEvent, StopCause } from "../../runtime/chat-model.ts";
 import { EngineError } from "../../runtime/errors.ts";
 import { closeCourse, countUsage, openCourse, type Course, type Stop } from "./course.ts";
-import type { DialogueEvent, DialogueRequest, Turn } from "./dialogue-types.ts";
+import type { Choice, DialogueEvent, DialogueRequest, Turn } from "./dialogue-types.ts";
+import { type HouseRules, type Player, plainRules } from "./player.ts";
 import { turnSeed } from "./seeds.ts";
-import type { Side, SpokenTurn } from "./side.ts";
+import type { SpokenTurn } from "./side.ts";
 
-/** A finished turn, not yet accepted: as sampled for the side that said it, as recorded for everyone else. */
+/** A finished turn, not yet accepted: with its sampled ids for the side that said it, as recorded for everyone else. */
 interface Draft {
   readonly spoken: SpokenTurn;
   readonly turn: Turn;
+  /** Why it may not stand; null when it may. */
+  readonly refusal: Stop | null;
 }
 
 /**
@@ -23,8 +26,9 @@ interface Draft {
 export async function* playDialogue(
   request: DialogueRequest,
   signal: AbortSignal,
+  rules: HouseRules = plainRules,
 ): AsyncGenerator<DialogueEvent, void> {
-  const course = openCourse(request);
+  const course = openCourse(request, rules);
   let stop: Stop;
   let failure: unknown = null;
   try {
@@ -47,8 +51,7 @@ async function* playRounds(course: Course, signal: AbortSignal): AsyncGenerator<
   const { user, assistant } = course.sides;
   const lastRound = maxTurns ?? Number.POSITIVE_INFINITY;
   for (let round = seedRounds.length + 1; round <= lastRound; round += 1) {
-    const question = yield* speak(course, user, round, signal);
-    const questionStop = refusal(question);
+    const { draft: question, stop: questionStop } = yield* ask(course, round, signal);
     if (questionStop !== null) {
       yield discard(course, question.turn);
       return questionStop;
@@ -57,7 +60,7 @@ async function* playRounds(course: Course, signal: AbortSignal): AsyncGenerator<
     assistant.hear("user", question.turn.content);
     course.question = question.turn;
 
-    const answer = yield* speak(course, assistant, round, signal);
+    const answer = yield* speak(course, assistant, { round, draw: 0 }, signal);
     const answerStop = refusal(answer);
     if (answerStop !== null) {
       yield discard(course, question.turn);
@@ -71,24 +74,48 @@ async function* playRounds(course: Course, signal: AbortSignal): AsyncGenerator<
 
     // Words before an end of conversation are a last turn; a question so ended still gets its answer.
     const closer = [question, answer].find((draft) => draft.spoken.cause === "end_of_conversation");
-    if (closer !== undefined) return { reason: "end_token", by: closer.turn.role };
+    if (closer !== undefined && course.rules.hasEndToken) return { reason: "end_token", by: closer.turn.role };
+    const ruling = await course.rules.afterRound(course, course.turns, signal);
+    if (ruling !== null) return ruling;
   }
   return { reason: "max_turns", by: null };
+}
+
+/** The user's next question: drawn anew while the rules object, as often as they allow. */
+async function* ask(
+  course: Course,
+  round: number,
+  signal: AbortSignal,
+): AsyncGenerator<DialogueEvent, { readonly draft: Draft; readonly stop: Stop | null }> {
+  const { sides, rules } = course;
+  for (let draw = 0; ; draw += 1) {
+    const draft = yield* speak(course, sides.user, { round, draw }, signal);
+    if (draft.turn.rejection === undefined) return { draft, stop: refusal(draft) };
+    if (draw >= rules.redraws) return { draft, stop: { reason: "guardrails_exhausted", by: "user" } };
+    yield discard(course, draft.turn);
+  }
+}
+
+/** Which draw of which round. */
+interface Draw {
+  readonly round: number;
+  readonly draw: number;
 }
 
 /** Lets a side say its next turn, told as it comes. */
 async function* speak(
   course: Course,
-  side: Side,
-  round: number,
+  side: Player,
+  { round, draw }: Draw,
   signal: AbortSignal,
 ): AsyncGenerator<DialogueEvent, Draft> {
   const { role } = side;
   course.speaker = role;
   signal.throwIfAborted();
   const { seed: rootSeed, dialogueIndex } = course.request;
-  const seed = turnSeed(rootSeed, { dialogueIndex, turn: round, role });
-  const mustSpeak = role === "user" && round === 1;
+  const seed = turnSeed(rootSeed, { dialogueIndex, turn: round, role, draw });
+  const mustSpeak = (role === "user" && round === 1) || !course.rules.hasEndToken;
+  let choice: Choice | null = null;
   let text = "";
   let hasStarted = false;
   let end: Extract<ChatEvent, { type: "end" }> | null = null;
@@ -101,6 +128,8 @@ async function* speak(
     if (event.type === "text") {
       text += event.text;
       yield { type: "token", role, turn: round, text: event.text };
+    } else if (event.type === "choice") {
+      choice = event.choice;
     } else if (event.type === "end") {
       end = event; // the loop goes on: leaving it now would read as a cancellation
     }
@@ -108,18 +137,25 @@ async function* speak(
   if (end === null) throw new Error(`Model '${side.modelId}' stopped in the middle of a turn without saying why.`);
   const { cause, usage, tokenIds } = end;
   const content = role === "user" ? text.trim() : text;
-  const origin = { cause, seed, usage, tokenIds };
+  const origin = { cause, seed, usage, tokenIds, ...(choice === null ? {} : { choice }) };
   countUsage(course, role, usage);
-  yield { type: "turn_end", role, turn: round, content, ...origin };
-  return { spoken: { text, cause, tokenIds }, turn: { role, turn: round, content, origin } };
+  for (const loser of choice?.losers ?? []) countUsage(course, role, loser.usage);
+  const rejection = objectionTo(course, role, content, cause);
+  yield { type: "turn_end", role, turn: round, content, ...origin, ...rejection };
+  return { spoken: { text, cause, tokenIds }, turn: { role, turn: round, content, origin, ...rejection } };
+}
+
+/** What the rules have against a question, unless it ends the dialogue anyway. */
+function objectionTo(course: Course, role: Turn["role"], content: string, cause: StopCause): { rejection?: string } {
+  const isLast = cause === "window" || (cause === "end_of_conversation" && content === "");
+  const rejection = role === "assistant" || isLast ? null : course.rules.objection(content, course);
+  return rejection === null ? {} : { rejection };
 }
 
 /** Why a finished turn may not stand, or null when it may. */
-function refusal(draft: Draft): Stop | null {
-  const { cause } = draft.spoken;
-  const by = draft.turn.role;
+function refusal({ role: by, content }: Turn, cause: StopCause): Stop | null {
   if (cause === "window") return { reason: "window", by };
-  if (draft.turn.content.trim() !== "") return null;
+  if (content.trim() !== "") return null;
   return { reason: cause === "end_of_conversation" ? "end_token" : "empty_turn", by };
 }
 
@@ -135,5 +171,6 @@ function stopForError(course: Course, error: unknown, signal: AbortSignal): Stop
 function discard(course: Course, turn: Turn): DialogueEvent {
   course.discarded.push(turn);
   if (course.question === turn) course.question = null;
-  return { type: "turn_discarded", role: turn.role, turn: turn.turn };
+  const { role, rejection } = turn;
+  return { type: "turn_discarded", role, turn: turn.turn, ...(rejection === undefined ? {} : { rejection }) };
 }

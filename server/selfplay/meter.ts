@@ -12,7 +12,11 @@ const outcomes: Readonly<Record<StopReason, RequestOutcome>> = {
   max_turns: "stop",
   end_token: "stop",
   empty_turn: "stop",
+  guardrails_exhausted: "stop",
   seed_too_long: "length",
+  budget: "length",
+  judge: "stop",
+  budget: "length",
   cancelled: "abort",
   error: "error",
 };

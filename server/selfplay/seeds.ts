@@ -11,6 +11,8 @@ export interface TurnPosition {
   /** The round, from 1. */
   readonly turn: number;
   readonly role: ModelRole;
+  /** Counts the draws of this turn, from 0, the default: a refused one is drawn anew. */
+  readonly draw?: number;
 }
 
 /** Part of the hashed text: another derivation, should one ever be needed, gets another name and old dialogues still replay. */
@@ -18,7 +20,8 @@ const DERIVATION = "selfplay-seed-1";
 
 /** The seed of one turn: the first 53 bits of a SHA-256, hence always a safe integer. */
 export function turnSeed(rootSeed: number, position: TurnPosition): number {
-  const text = [DERIVATION, rootSeed, position.dialogueIndex, position.turn, position.role].join("/");
+  const { dialogueIndex, turn, role, draw = 0 } = position;
+  const text = [DERIVATION, rootSeed, dialogueIndex, turn, role, ...(draw === 0 ? [] : [draw])].join("/");
   return leading53Bits(createHash("sha256").update(text).digest());
 }
 

@@ -1,7 +1,7 @@
 // Owns the JSON in which dialogues and their events leave the process, in both formats.
 // The last event of a stream is the very object that an answer without streaming is. It knows no transport.
 import type { ChatUsage } from "../../runtime/chat-model.ts";
-import type { Dialogue, DialogueEvent, SideRecord, SideUsage, Turn, TurnOrigin } from "./dialogue-types.ts";
+import type { Choice, Dialogue, DialogueEvent, SideRecord, SideUsage, Turn, TurnOrigin } from "./dialogue-types.ts";
 
 export interface WireOptions {
   readonly format: "openai" | "sharegpt";
@@ -19,8 +19,11 @@ export function toWireEvent(id: string, event: DialogueEvent, options: WireOptio
   const { type, role, turn } = event;
   const head = { object: "selfplay.dialogue.event", id, type, role, turn };
   if (event.type === "token") return { ...head, text: event.text };
-  if (event.type === "turn_end") return { ...head, content: event.content, ...toWireOrigin(event, options) };
-  return head;
+  const rejection = event.type === "turn_start" || event.rejection === undefined ? {} : { rejection: event.rejection };
+  if (event.type === "turn_end") {
+    return { ...head, content: event.content, ...toWireOrigin(event, options), ...rejection };
+  }
+  return { ...head, ...rejection };
 }
 
 /** The whole dialogue. */
@@ -62,12 +65,34 @@ function toTrace(turn: Turn, options: WireOptions): Json {
 }
 
 function toDiscarded(turn: Turn, options: WireOptions): Json {
-  return { ...toTrace(turn, options), content: turn.content };
+  const { content, rejection } = turn;
+  return { ...toTrace(turn, options), content, ...(rejection === undefined ? {} : { rejection }) };
 }
 
 function toWireOrigin(origin: TurnOrigin, { hasTokenIds }: WireOptions): Json {
-  const { cause, seed, usage, tokenIds } = origin;
-  return { cause, seed, usage: toTurnUsage(usage), ...(hasTokenIds ? { token_ids: tokenIds } : {}) };
+  const { cause, seed, usage, tokenIds, choice } = origin;
+  return {
+    cause,
+    seed,
+    usage: toTurnUsage(usage),
+    ...(hasTokenIds ? { token_ids: tokenIds } : {}),
+    ...(choice === undefined ? {} : { choice: toWireChoice(choice, hasTokenIds) }),
+  };
+}
+
+function toWireChoice({ picked, pickedBy, losers, judge }: Choice, hasTokenIds: boolean): Json {
+  return {
+    picked,
+    picked_by: pickedBy,
+    rejected: losers.map(({ choiceIndex, content, cause, usage, tokenIds }) => ({
+      index: choiceIndex,
+      content,
+      cause,
+      usage: toTurnUsage(usage),
+      ...(hasTokenIds ? { token_ids: tokenIds } : {}),
+    })),
+    judge: judge === null ? null : { model: judge.model, prompt_hash: judge.promptHash, reply: judge.reply },
+  };
 }
 
 function toTurnUsage(usage: ChatUsage): Json {

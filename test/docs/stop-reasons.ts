@@ -11,7 +11,11 @@ const dialogueEnds: Readonly<Record<StopReason, string>> = {
   max_turns: "As many rounds as `max_turns` asked for.",
   end_token: "A side ended the conversation with its end-of-conversation token.",
   empty_turn: "A side said nothing.",
+  guardrails_exhausted: "No question of as many as may be drawn passed the guard-rails.",
   seed_too_long: "No round fits into the window after the given ones.",
+  judge: "A judge saw that the conversation had run its course.",
+  budget: "As many tokens as the dialogue may cost.",
+  budget: "The job's tokens or money are spent. Only a job's dialogues end so.",
   cancelled: "The caller went away. Only a stream ever shows it.",
   error: "A model failed. Only a stream ever shows it, before its error.",
 };
