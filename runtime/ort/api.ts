@@ -222,9 +222,13 @@ function locatePackagedLibrary(): { path: string; version: string } {
   return { path, version };
 }
 
+const loadedLibraries: unknown[] = [];
+
 function loadApiBase(libraryPath: string): Pointer {
   try {
     const library = koffi.load(libraryPath);
+    // Functions reached through the table do not keep the library: once collected, koffi would unmap their code.
+    loadedLibraries.push(library);
     return library.func("OrtGetApiBase", P, [])() as Pointer;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
