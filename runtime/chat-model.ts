@@ -13,6 +13,8 @@ export interface ChatMessage {
    * tokenizing `content` again, so that the past of a dialogue never changes under its key-value cache.
    */
   readonly tokenIds?: readonly number[];
+  /** The turn ended for want of room or tokens: its last id was sampled, but never fed to the model. */
+  readonly isCutOff?: boolean;
 }
 
 /** How the next token is drawn. Applied in this order: bias, penalties, temperature, top-k, top-p, min-p. */

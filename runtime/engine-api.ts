@@ -2,9 +2,20 @@
 // Types only, so that the text side can be tested against an engine of a few lines.
 import type { SamplingParams } from "./chat-model.ts";
 
+/** Positions `from` up to but not including `to`. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface SequenceRequest {
   /** At least one id. */
   readonly promptIds: readonly number[];
+  /**
+   * Stretches of the prompt that this model once sampled, in order. Where they are not in the cache any more they are
+   * computed one token at a time, as they were then, since computing many at once rounds differently.
+   */
+  readonly decodedSpans?: readonly Span[];
   readonly sampling: SamplingParams;
   readonly choiceIndex: number;
   /** Most tokens to sample; null means until the context window is full. */

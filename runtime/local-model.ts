@@ -6,7 +6,7 @@ import type { SequenceEvent, TokenEngine } from "./engine-api.ts";
 import { EngineError } from "./errors.ts";
 import { createStopStrings } from "./text/stop-strings.ts";
 import { createTextStream } from "./text/text-stream.ts";
-import type { Tokenizer } from "./text/tokenizer.ts";
+import type { EncodedPrompt, Tokenizer } from "./text/tokenizer.ts";
 
 export interface LocalModelParts {
   readonly info: ModelInfo;
@@ -28,10 +28,11 @@ export function createLocalModel(parts: LocalModelParts): ChatModel {
     // A full queue is cheaper to notice than a long prompt is to encode.
     engine.assertAccepting();
     checkTokenIds(request, engine.vocabSize);
-    const promptIds = await encodePrompt(parts, request, signal);
+    const { ids: promptIds, decodedSpans } = await encodePrompt(parts, request, signal);
     const events = engine.generate(
       {
         promptIds,
+        decodedSpans,
         sampling: request.sampling,
         choiceIndex: request.choiceIndex,
         maxTokens: request.maxTokens,
@@ -90,11 +91,7 @@ export function createLocalModel(parts: LocalModelParts): ChatModel {
   };
 }
 
-async function encodePrompt(
-  parts: LocalModelParts,
-  request: ChatRequest,
-  signal: AbortSignal,
-): Promise<readonly number[]> {
+async function encodePrompt(parts: LocalModelParts, request: ChatRequest, signal: AbortSignal): Promise<EncodedPrompt> {
   const { engine, tokenizer, template, info } = parts;
   if (info.role === "assistant" && request.messages.length === 0) {
     throw new EngineError("invalid_request", "There must be at least one message to answer.", { param: "messages" });
@@ -103,7 +100,7 @@ async function encodePrompt(
   const { contextWindow } = engine;
   // Prompts not far beyond the window are counted to the end, so that the answer can say how much too long they are.
   const prompt = await tokenizer.encodeWithin(pieces, contextWindow * 4, signal);
-  if (prompt.isComplete && prompt.tokens <= contextWindow) return prompt.ids;
+  if (prompt.isComplete && prompt.tokens <= contextWindow) return prompt;
   const count = `${prompt.isComplete ? "" : "at least "}${prompt.tokens}`;
   throw new EngineError(
     "context_length_exceeded",

@@ -101,9 +101,9 @@ export class Engine implements TokenEngine {
   /** Every violated rule of slots and sequences, as sentences; to be asked between steps. */
   checkInvariants(): string[] {
     const violations = this.#cache.checkInvariants();
-    const { waiting, prefilling, running } = this.#scheduler;
+    const { waiting, running } = this.#scheduler;
     const owners = new Map(this.#cache.slots.map((slot) => [slot, 0]));
-    for (const { slot } of [...running, ...(prefilling === null ? [] : [prefilling])]) {
+    for (const { slot } of this.#scheduler.started()) {
       if (slot === null) violations.push("a started sequence has no slot");
       else owners.set(slot, owners.get(slot)! + 1);
     }
@@ -111,7 +111,7 @@ export class Engine implements TokenEngine {
       if (count !== (slot.isInUse ? 1 : 0)) violations.push(`row ${slot.row} has ${count} owners`);
     }
     for (const { slot } of waiting) if (slot !== null) violations.push("a waiting sequence has a slot");
-    for (const sequence of running) {
+    for (const sequence of running.filter(({ isPrefilled }) => isPrefilled)) {
       const expected = sequence.promptTokens + sequence.generatedIds.length - 1;
       if (sequence.computedTokens !== expected) {
         violations.push(`a running sequence has ${sequence.computedTokens} tokens computed, not ${expected}`);
@@ -148,7 +148,8 @@ export class Engine implements TokenEngine {
     const sequences = plan.kind === "prefill" ? [plan.sequence] : plan.sequences;
     try {
       const rows = plan.kind === "prefill" ? await this.#prefill(plan) : await this.#decode(plan);
-      const ids = await nextTokens(this.#decoder.head, rows);
+      const draws = rows.map((sequence) => (plan.kind === "prefill" || sequence.drawsAfterDecode ? sequence : null));
+      const ids = await nextTokens(this.#decoder.head, draws);
       this.#commit(plan, rows, ids);
       this.#options.observer.onStep(this.#options.modelId, {
         kind: plan.kind,
@@ -161,7 +162,7 @@ export class Engine implements TokenEngine {
     }
   }
 
-  // Both return the sequences whose next token is to be drawn, in the order of the logits' rows.
+  // Both return the sequences in the order of the logits' rows.
   async #prefill(plan: StepPlan & { kind: "prefill" }): Promise<readonly Sequence[]> {
     const { sequence, from, count } = plan;
     const ids = sequence.request.promptIds.slice(from, from + count);
@@ -190,8 +191,7 @@ export class Engine implements TokenEngine {
   }
 
   // Everything a step changes, changes here and at once.
-  #commit(plan: StepPlan, rows: readonly Sequence[], ids: readonly number[]): void {
-    this.#scheduler.commit(plan);
+  #commit(plan: StepPlan, rows: readonly Sequence[], ids: readonly (number | null)[]): void {
     if (plan.kind === "prefill") {
       const { tokens } = plan.sequence.slot!;
       tokens.length = plan.from;
@@ -199,7 +199,11 @@ export class Engine implements TokenEngine {
     } else {
       for (const sequence of rows) sequence.slot!.tokens.push(sequence.nextInputId);
     }
-    for (const [index, sequence] of rows.entries()) this.#accept(sequence, ids[index]!);
+    this.#scheduler.commit(plan);
+    for (const [index, sequence] of rows.entries()) {
+      const id = ids[index];
+      if (id !== null && id !== undefined) this.#accept(sequence, id);
+    }
   }
 
   #accept(sequence: Sequence, id: number): void {
@@ -242,22 +246,19 @@ export class Engine implements TokenEngine {
 
   // Sequences whose caller is gone leave between two steps.
   #reap(): void {
-    const { running, prefilling } = this.#scheduler;
-    for (const sequence of [...running, ...(prefilling === null ? [] : [prefilling])]) {
-      if (sequence.isCancelled) this.#leave(sequence, "abort");
-    }
+    for (const sequence of this.#scheduler.started()) if (sequence.isCancelled) this.#leave(sequence, "abort");
   }
 
   async #admit(): Promise<void> {
     const { waiting } = this.#scheduler;
-    while (this.#scheduler.prefilling === null && waiting.length > 0 && this.#cache.hasFreeSlot) {
+    while (this.#scheduler.prefilling.length === 0 && waiting.length > 0 && this.#cache.hasFreeSlot) {
       const sequence = waiting.shift()!;
       const { promptIds, sessionId } = sequence.request;
       const acquired = this.#cache.acquire(promptIds, sessionId ?? null)!;
       sequence.slot = acquired.slot;
       sequence.cachedTokens = acquired.reusedTokens;
       sequence.admittedAtMs = performance.now();
-      this.#scheduler.prefilling = sequence;
+      this.#scheduler.start(sequence);
       const { copyFrom, slot } = acquired;
       if (copyFrom === null) continue;
       try {
@@ -299,7 +300,7 @@ export class Engine implements TokenEngine {
     this.#options.observer.onState(this.#options.modelId, {
       waiting: waiting.length,
       waitingTokens,
-      running: running.length + (prefilling === null ? 0 : 1),
+      running: running.length + prefilling.length,
       slots: this.#options.slots,
       usedSlots: this.#cache.slots.filter(({ isInUse }) => isInUse).length,
       cachedTokens: this.#cache.cachedTokens,

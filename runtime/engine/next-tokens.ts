@@ -8,16 +8,19 @@ import type { Sequence } from "./sequence.ts";
 
 const LEAST_CANDIDATES = 64;
 
-/** One id per sequence; logits row i belongs to sequences[i]. Changes nothing. */
-export async function nextTokens(head: LogitsHead, sequences: readonly Sequence[]): Promise<number[]> {
-  const plain = sequences.filter((sequence) => !isEdited(sequence));
+/** One id for each row of logits; null for rows that nobody draws from. Changes nothing. */
+export async function nextTokens(
+  head: LogitsHead,
+  rows: readonly (Sequence | null)[],
+): Promise<readonly (number | null)[]> {
+  const plain = rows.filter((sequence) => sequence !== null && !isEdited(sequence)) as readonly Sequence[];
   const isGreedy = plain.every(({ request }) => request.sampling.temperature === 0);
-  const best = plain.length > 0 && isGreedy ? await head.argMax(sequences.length) : null;
-  const tops =
-    plain.length > 0 && !isGreedy ? await head.top(sequences.map(temperatureOf), candidateCount(plain)) : null;
-  const ids: number[] = [];
-  for (const [row, sequence] of sequences.entries()) {
-    if (isEdited(sequence)) ids.push(await drawEdited(head, row, sequence));
+  const best = plain.length > 0 && isGreedy ? await head.argMax(rows.length) : null;
+  const tops = plain.length > 0 && !isGreedy ? await head.top(rows.map(temperatureOf), candidateCount(plain)) : null;
+  const ids: (number | null)[] = [];
+  for (const [row, sequence] of rows.entries()) {
+    if (sequence === null) ids.push(null);
+    else if (isEdited(sequence)) ids.push(await drawEdited(head, row, sequence));
     else if (tops === null) ids.push(best![row]!);
     else ids.push(await drawPlain(head, row, sequence, tops[row]!));
   }
@@ -50,8 +53,8 @@ function drawFor({ request, generatedIds }: Sequence): number {
 }
 
 // Greedy rows ride along at any temperature: their best candidate is the same.
-function temperatureOf({ request }: Sequence): number {
-  return request.sampling.temperature === 0 ? 1 : request.sampling.temperature;
+function temperatureOf(sequence: Sequence | null): number {
+  return sequence?.request.sampling.temperature || 1;
 }
 
 function candidateCount(sequences: readonly Sequence[]): number {

@@ -29,8 +29,9 @@ export interface SchedulerOptions {
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly waiting: Sequence[] = [];
-  /** At most one: prompts are computed one after the other, each in one go of chunks. */
-  prefilling: Sequence | null = null;
+  /** Those with prompt tokens to compute in chunks; the first one's turn it is. One is admitted at a time, others come back. */
+  readonly prefilling: Sequence[] = [];
+  /** Those that compute one token at a time: new ones, or their own of earlier. */
   readonly running: Sequence[] = [];
   #lastKind: StepPlan["kind"] = "decode";
   #nextRow = 0;
@@ -40,7 +41,7 @@ export class Scheduler {
   }
 
   get isIdle(): boolean {
-    return this.waiting.length === 0 && this.prefilling === null && this.running.length === 0;
+    return this.waiting.length === 0 && this.prefilling.length === 0 && this.running.length === 0;
   }
 
   get waitingTokens(): number {
@@ -49,26 +50,38 @@ export class Scheduler {
 
   /** Prompt chunks and decode steps take turns, so neither side starves; null when there is nothing to compute. */
   plan(): StepPlan | null {
-    if (this.prefilling !== null && (this.running.length === 0 || this.#lastKind === "decode")) {
-      return this.#planPrefill(this.prefilling);
-    }
+    const [first] = this.prefilling;
+    if (first !== undefined && (this.running.length === 0 || this.#lastKind === "decode"))
+      return this.#planPrefill(first);
     return this.running.length > 0 ? this.#planDecode() : null;
   }
 
-  /** A planned step was carried out; sequences whose prompt is complete begin to decode. */
+  /** Takes in an admitted sequence. */
+  start(sequence: Sequence): void {
+    (sequence.isInDecodedSpan ? this.running : this.prefilling).push(sequence);
+  }
+
+  /** A planned step was carried out and its tokens are computed: each sequence goes where its next token is computed. */
   commit(plan: StepPlan): void {
     this.#lastKind = plan.kind;
-    if (plan.kind === "prefill" && plan.isLast) {
-      this.prefilling = null;
-      this.running.push(plan.sequence);
+    if (plan.kind === "prefill") {
+      const { sequence } = plan;
+      if (!sequence.isPrefilled && !sequence.isInDecodedSpan) return;
+      this.prefilling.splice(this.prefilling.indexOf(sequence), 1);
+      this.running.push(sequence);
+      return;
     }
-    if (plan.kind === "decode") this.#nextRow += plan.sequences.length;
+    this.#nextRow += plan.sequences.length;
+    for (const sequence of plan.sequences) {
+      if (sequence.isPrefilled || sequence.isInDecodedSpan) continue;
+      this.running.splice(this.running.indexOf(sequence), 1);
+      this.prefilling.push(sequence);
+    }
   }
 
   /** Takes a sequence out, wherever it is. */
   remove(sequence: Sequence): void {
-    if (this.prefilling === sequence) this.prefilling = null;
-    for (const list of [this.waiting, this.running]) {
+    for (const list of [this.waiting, this.prefilling, this.running]) {
       const index = list.indexOf(sequence);
       if (index !== -1) list.splice(index, 1);
     }
@@ -76,13 +89,18 @@ export class Scheduler {
 
   /** Every sequence inside. */
   all(): Sequence[] {
-    return [...this.waiting, ...(this.prefilling === null ? [] : [this.prefilling]), ...this.running];
+    return [...this.waiting, ...this.started()];
+  }
+
+  /** Every sequence with a slot. */
+  started(): Sequence[] {
+    return [...this.prefilling, ...this.running];
   }
 
   #planPrefill(sequence: Sequence): StepPlan {
     const { prefillChunkTokens, isBatchInvariant } = this.#options;
     const start = sequence.computedTokens;
-    const end = Math.min(start + prefillChunkTokens, sequence.promptTokens);
+    const end = Math.min(start + prefillChunkTokens, sequence.prefillEnd);
     const from = isBatchInvariant && end - start === 1 && start > 0 ? start - 1 : start;
     return { kind: "prefill", sequence, from, count: end - from, isLast: end === sequence.promptTokens };
   }

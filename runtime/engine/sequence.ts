@@ -3,7 +3,7 @@
 import type { EngineSequenceEnd } from "../chat-model.ts";
 import { createEventQueue } from "./event-queue.ts";
 import type { EventQueue } from "./event-queue.ts";
-import type { SequenceEvent, SequenceRequest } from "../engine-api.ts";
+import type { SequenceEvent, SequenceRequest, Span } from "../engine-api.ts";
 import type { Slot } from "./kv-cache.ts";
 
 export type SequenceOutcome = EngineSequenceEnd["outcome"];
@@ -48,9 +48,30 @@ export class Sequence {
     return this.computedTokens >= this.promptTokens;
   }
 
-  /** The token a decode step feeds: the last one sampled, not yet in the slot. */
+  /** The token a decode step feeds: one of the prompt's own, or the last one sampled, not yet in the slot. */
   get nextInputId(): number {
-    return this.generatedIds.at(-1)!;
+    return this.isPrefilled ? this.generatedIds.at(-1)! : this.request.promptIds[this.computedTokens]!;
+  }
+
+  /** Whether the next token to compute was sampled once and is computed alone again. */
+  get isInDecodedSpan(): boolean {
+    const next = this.computedTokens;
+    return !this.isPrefilled && this.#spans.some(({ from, to }) => from <= next && next < to);
+  }
+
+  /** Where the stretch of the prompt that may be computed in chunks ends. */
+  get prefillEnd(): number {
+    const next = this.computedTokens;
+    return this.#spans.find(({ from }) => from > next)?.from ?? this.promptTokens;
+  }
+
+  /** Whether a decode step's logits are this sequence's to draw from: not while the prompt goes on after it. */
+  get drawsAfterDecode(): boolean {
+    return this.computedTokens + 1 >= this.promptTokens;
+  }
+
+  get #spans(): readonly Span[] {
+    return this.request.decodedSpans ?? [];
   }
 
   /** The prompt's distinct ids, for the repetition penalty; made when first asked for. */

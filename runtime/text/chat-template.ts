@@ -66,7 +66,10 @@ export function createChatTemplate(setup: ChatTemplateSetup): ChatTemplate {
     renderText,
     render(messages) {
       const marks = mark(messages.map((message) => message.content).concat(source, Object.values(specialTokens)));
-      const knownIds = (index: number) => messages[index]?.tokenIds ?? [];
+      const knownIds = (index: number): PromptPiece => {
+        const ids = messages[index]?.tokenIds ?? [];
+        return { type: "ids", ids, decodedTokens: ids.length - (messages[index]?.isCutOff === true ? 1 : 0) };
+      };
       const marked = (isStandIn: (message: ChatMessage) => boolean) =>
         messages.map((message, index) => ({
           role: message.role,

@@ -8,8 +8,8 @@ export interface ContentMarks {
   protect(content: string): string;
   /** A stand-in for a content whose ids are known. */
   standIn(index: number): string;
-  /** Cuts a rendering at its marks. `idsOf` gives the ids that take the place of a stand-in. */
-  toPieces(rendering: string, idsOf: (index: number) => readonly number[]): PromptPiece[];
+  /** Cuts a rendering at its marks. `knownIds` gives the piece that takes the place of a stand-in. */
+  toPieces(rendering: string, knownIds: (index: number) => PromptPiece): PromptPiece[];
   /** Which stand-ins came back, in order; one that comes twice is there twice. */
   standInsOf(rendering: string): number[];
 }
@@ -38,7 +38,7 @@ function createMarks(whole: RegExp | null, neighbours: Neighbours, [open, close,
       return content.slice(0, at) + before + marked + after + content.slice(at + inner.length);
     },
     standIn: (index) => known + String(index) + known,
-    toPieces(rendering, idsOf) {
+    toPieces(rendering, knownIds) {
       const pieces: PromptPiece[] = [];
       let from = 0;
       const addMarkup = (to: number) => {
@@ -48,7 +48,7 @@ function createMarks(whole: RegExp | null, neighbours: Neighbours, [open, close,
       for (const match of rendering.matchAll(marks)) {
         addMarkup(match.index);
         const [all, plain, index] = match;
-        pieces.push(plain === undefined ? { type: "ids", ids: idsOf(Number(index)) } : { type: "plain", text: plain });
+        pieces.push(plain === undefined ? knownIds(Number(index)) : { type: "plain", text: plain });
         from = match.index + all.length;
       }
       addMarkup(rendering.length);

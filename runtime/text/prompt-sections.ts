@@ -8,13 +8,15 @@ export type PromptPiece =
   | { readonly type: "markup"; readonly text: string }
   /** Text in which they are only text. */
   | { readonly type: "plain"; readonly text: string }
-  | { readonly type: "ids"; readonly ids: readonly number[] };
+  /** Of `ids` the first `decodedTokens` (all, unless said) were computed one at a time when the model sampled them. */
+  | { readonly type: "ids"; readonly ids: readonly number[]; readonly decodedTokens?: number };
 
 /** Text, a control token, or ids that are already known. */
 export type Section = string | AddedToken | KnownIds;
 
 interface KnownIds {
   readonly ids: readonly number[];
+  readonly decodedTokens: number;
 }
 
 /** How a text begins: where the prompt does, after a token, or in the middle of other text. */
@@ -25,7 +27,8 @@ export function joinPieces(pieces: readonly PromptPiece[], splitMarkup: AddedTok
   const sections: Section[] = [];
   for (const piece of pieces) {
     if (piece.type === "ids") {
-      if (piece.ids.length > 0) sections.push({ ids: piece.ids });
+      const { ids, decodedTokens = ids.length } = piece;
+      if (ids.length > 0) sections.push({ ids, decodedTokens });
       continue;
     }
     const text = piece.text.toWellFormed();

@@ -4,6 +4,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Tokenizer as LibraryTokenizer } from "@huggingface/tokenizers";
 import { type AddedToken, createSplitter, swallowSpace } from "./added-tokens.ts";
+import type { Span } from "../engine-api.ts";
 import { EngineError } from "../errors.ts";
 import {
   type Beginning,
@@ -27,10 +28,12 @@ import {
 } from "./tokenizer-json.ts";
 
 /** What `encodeWithin` made of a prompt. */
-interface EncodedPrompt {
+export interface EncodedPrompt {
   readonly ids: readonly number[];
   /** Tokens of the prompt; at least that many when `isComplete` is false. */
   readonly tokens: number;
+  /** Where the prompt holds ids that the model once computed one at a time. */
+  readonly decodedSpans: readonly Span[];
   /** False when encoding stopped because the prompt is longer than the limit. */
   readonly isComplete: boolean;
 }
@@ -132,11 +135,13 @@ export function createTokenizer(json: TokenizerJson, moreControlIds: Iterable<nu
     }
   }
 
-  function* encodeSections(sections: readonly Section[], ids: number[]): Generator<void> {
+  function* encodeSections(sections: readonly Section[], ids: number[], spans: Span[] = []): Generator<void> {
     for (const [index, section] of sections.entries()) {
       if (typeof section === "string") yield* encodeText(section, beginningAt(sections, index), ids);
-      else if ("ids" in section) for (const id of section.ids) ids.push(id);
-      else ids.push(section.id);
+      else if ("ids" in section) {
+        spans.push({ from: ids.length, to: ids.length + section.decodedTokens });
+        for (const id of section.ids) ids.push(id);
+      } else ids.push(section.id);
     }
   }
 
@@ -155,16 +160,17 @@ export function createTokenizer(json: TokenizerJson, moreControlIds: Iterable<nu
       const ids: number[] = [];
       const sections = joinPieces(pieces, splitMarkup);
       const atLeast = sections.reduce((sum, section) => sum + leastTokens(section, maxUnits), 0);
-      if (atLeast > maxTokens) return { ids, tokens: atLeast, isComplete: false };
+      const decodedSpans: Span[] = [];
+      if (atLeast > maxTokens) return { ids, tokens: atLeast, decodedSpans, isComplete: false };
       let sliceStart = performance.now();
-      for (const _ of encodeSections(sections, ids)) {
-        if (ids.length > maxTokens) return { ids, tokens: ids.length, isComplete: false };
+      for (const _ of encodeSections(sections, ids, decodedSpans)) {
+        if (ids.length > maxTokens) return { ids, tokens: ids.length, decodedSpans, isComplete: false };
         if (performance.now() - sliceStart < sliceMs) continue;
         await nextTurn();
         if (signal.aborted) throw new EngineError("cancelled", "The request was cancelled.");
         sliceStart = performance.now();
       }
-      return { ids, tokens: ids.length, isComplete: true };
+      return { ids, tokens: ids.length, decodedSpans, isComplete: true };
     },
     bytesOf(id) {
       const token = tokens[id];

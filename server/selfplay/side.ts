@@ -75,7 +75,8 @@ export class Side {
     // A remote model reports no ids.
     const isExact = turn.cause !== "stop_string" && turn.tokenIds.length > 0;
     const message = { role: this.role, content: turn.text };
-    this.#messages.push(isExact ? { ...message, tokenIds: turn.tokenIds } : message);
+    const isCutOff = turn.cause === "max_tokens";
+    this.#messages.push(isExact ? { ...message, tokenIds: turn.tokenIds, isCutOff } : message);
   }
 
   /** Takes over a turn that this side did not sample: the other side's, or one of the seed. */

@@ -112,6 +112,33 @@ describe("prefix reuse", () => {
     expect((await collect(fresh.engine, requestOf(longer, { maxTokens: 12 }))).ids).toEqual(second.ids);
   });
 
+  it("gives bit for bit the same when the cache of its own earlier words is gone", async () => {
+    const turns = [promptOf(1, 40), [4, ...promptOf(2, 9).slice(1)], [4, ...promptOf(3, 30).slice(1)]];
+    const cached = await open();
+    let prompt: number[] = [];
+    const decodedSpans: { from: number; to: number }[] = [];
+    for (const [index, turn] of turns.entries()) {
+      prompt = [...prompt, ...turn];
+      // The last turn is only asked for: below, by both engines.
+      if (index === turns.length - 1) break;
+      const said = await collect(cached.engine, requestOf(prompt, { sampling: sampled(index), maxTokens: 25 }));
+      // The last id of a turn that ends for want of tokens was never fed.
+      decodedSpans.push({ from: prompt.length, to: prompt.length + said.ids.length - 1 });
+      prompt = [...prompt, ...said.ids];
+    }
+    const request = requestOf(prompt, { sampling: sampled(7), maxTokens: 25, decodedSpans });
+    cached.drawn.clear();
+    const expected = await collect(cached.engine, request);
+    expect(expected.cachedTokens).toBeGreaterThan(90);
+
+    const empty = await open();
+    const neighbour = collect(empty.engine, requestOf(promptOf(9, 200), { sampling: sampled(9), maxTokens: 40 }));
+    const again = await collect(empty.engine, request);
+    expect([again.cachedTokens, again.ids]).toEqual([0, expected.ids]);
+    for (const digest of cached.drawn) expect(empty.drawn.has(digest)).toBe(true);
+    await neighbour;
+  });
+
   it("shares a prompt among concurrent requests by copying it", async () => {
     const prompt = promptOf(5, 100);
     const test = await open();

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Span } from "../../../runtime/engine-api.ts";
 import { KvCache } from "../../../runtime/engine/kv-cache.ts";
 import { Scheduler } from "../../../runtime/engine/scheduler.ts";
 import type { SchedulerOptions, StepPlan } from "../../../runtime/engine/scheduler.ts";
@@ -7,9 +8,10 @@ import { greedy } from "../../support/sampling.ts";
 
 const defaults: SchedulerOptions = { prefillChunkTokens: 4, isBatchInvariant: true, maxDecodeRows: 8 };
 
-function sequenceOf(promptTokens: number): Sequence {
+function sequenceOf(promptTokens: number, decodedSpans: readonly Span[] = []): Sequence {
   const request = {
     promptIds: Array.from({ length: promptTokens }, (_, index) => index),
+    decodedSpans,
     sampling: greedy,
     choiceIndex: 0,
     maxTokens: null,
@@ -34,7 +36,7 @@ function harness(options: Partial<SchedulerOptions> = {}): Harness {
     scheduler,
     start(sequence: Sequence) {
       sequence.slot = cache.acquire(sequence.request.promptIds, null)!.slot;
-      scheduler.prefilling = sequence;
+      scheduler.start(sequence);
     },
     run(sequence: Sequence) {
       sequence.slot = cache.acquire(sequence.request.promptIds, null)!.slot;
@@ -48,6 +50,9 @@ function harness(options: Partial<SchedulerOptions> = {}): Harness {
         const { tokens } = plan.sequence.slot!;
         tokens.length = plan.from;
         tokens.push(...plan.sequence.request.promptIds.slice(plan.from, plan.from + plan.count));
+      } else {
+        for (const { slot, isPrefilled, nextInputId } of plan.sequences)
+          if (!isPrefilled) slot!.tokens.push(nextInputId);
       }
       scheduler.commit(plan);
       return plan;
@@ -103,6 +108,41 @@ describe("Scheduler", () => {
     const { start, step } = harness();
     start(sequenceOf(1));
     expect(chunks([step()])).toEqual([[0, 1, true]]);
+  });
+
+  it("computes what the model once sampled one token at a time, and the rest of the prompt in chunks", () => {
+    const { start, step } = harness();
+    const spans = [
+      { from: 3, to: 5 },
+      { from: 10, to: 11 },
+    ];
+    const sequence = sequenceOf(13, spans);
+    start(sequence);
+    const plans = Array.from({ length: 8 }, step);
+    expect(chunks(plans)).toEqual([
+      [0, 3, false],
+      "decode",
+      "decode",
+      [5, 4, false],
+      [8, 2, false],
+      "decode",
+      [11, 2, true],
+      "decode",
+    ]);
+  });
+
+  it("continues inside such a stretch where the cache ends", () => {
+    const { scheduler, start, step } = harness();
+    const sequence = sequenceOf(6, [{ from: 0, to: 4 }]);
+    start(sequence);
+    expect(chunks([step(), step(), step(), step(), step()])).toEqual([
+      "decode",
+      "decode",
+      "decode",
+      "decode",
+      [4, 2, true],
+    ]);
+    expect(scheduler.prefilling).toEqual([]);
   });
 
   it("lets sequences take turns when a device decodes fewer rows than there are", () => {

@@ -104,7 +104,7 @@ describe("known ids", () => {
     expect(usesKnownIds).toBe(true);
     expect(pieces).toEqual([
       { type: "markup", text: "<|begin|><|user|>hi<|end|><|assistant|>" },
-      { type: "ids", ids: [7, 8] },
+      { type: "ids", ids: [7, 8], decodedTokens: 2 },
       { type: "markup", text: "<|end|><|user|>ok<|end|><|assistant|>" },
     ]);
   });

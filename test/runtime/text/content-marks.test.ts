@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createContentMarker } from "../../../runtime/text/content-marks.ts";
-import { joinPieces } from "../../../runtime/text/prompt-sections.ts";
+import { type PromptPiece, joinPieces } from "../../../runtime/text/prompt-sections.ts";
 import { createSplitter } from "../../../runtime/text/added-tokens.ts";
 
 const controls = ["<|end|>", "<s>", "</s>", "[INST]"];
@@ -16,7 +16,7 @@ const split = createSplitter(
     singleWord: false,
   })),
 );
-const noIds = () => [];
+const noIds = (): PromptPiece => ({ type: "ids", ids: [] });
 const mark = createContentMarker(controls);
 
 /** The control tokens and the whole text of a rendering. */
@@ -85,7 +85,7 @@ describe("stand-ins", () => {
     const marks = mark([]);
     const rendering = `a${marks.standIn(0)}b${marks.standIn(12)}`;
     expect(marks.standInsOf(rendering)).toEqual([0, 12]);
-    expect(marks.toPieces(rendering, (index) => [index])).toEqual([
+    expect(marks.toPieces(rendering, (index) => ({ type: "ids", ids: [index] }))).toEqual([
       { type: "markup", text: "a" },
       { type: "ids", ids: [0] },
       { type: "markup", text: "b" },
