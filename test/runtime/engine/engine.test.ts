@@ -115,16 +115,16 @@ describe("prefix reuse", () => {
   it("gives bit for bit the same when the cache of its own earlier words is gone", async () => {
     const turns = [promptOf(1, 40), [4, ...promptOf(2, 9).slice(1)], [4, ...promptOf(3, 30).slice(1)]];
     const cached = await open();
-    let prompt: number[] = [];
+    const prompt: number[] = [];
     const decodedSpans: { from: number; to: number }[] = [];
     for (const [index, turn] of turns.entries()) {
-      prompt = [...prompt, ...turn];
+      prompt.push(...turn);
       // The last turn is only asked for: below, by both engines.
       if (index === turns.length - 1) break;
-      const said = await collect(cached.engine, requestOf(prompt, { sampling: sampled(index), maxTokens: 25 }));
+      const said = await collect(cached.engine, requestOf([...prompt], { sampling: sampled(index), maxTokens: 25 }));
       // The last id of a turn that ends for want of tokens was never fed.
       decodedSpans.push({ from: prompt.length, to: prompt.length + said.ids.length - 1 });
-      prompt = [...prompt, ...said.ids];
+      prompt.push(...said.ids);
     }
     const request = requestOf(prompt, { sampling: sampled(7), maxTokens: 25, decodedSpans });
     cached.drawn.clear();
