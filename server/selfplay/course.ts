@@ -2,7 +2,7 @@
 // It does not know the rules: the loop decides what is kept and what is taken back.
 import type { ChatUsage, ModelRole } from "../../runtime/chat-model.ts";
 import type { Dialogue, DialogueRequest, SideUsage, StopReason, Turn } from "./dialogue-types.ts";
-import { type HouseRules, type Player, plainRules } from "./player.ts";
+import type { HouseRules, Player } from "./player.ts";
 
 /** Why a dialogue ended; the side is null when the rule concerns neither. */
 export interface Stop {
@@ -29,14 +29,15 @@ export interface Course {
 const NO_USAGE: SideUsage = { promptTokens: 0, cachedTokens: 0, prefilledTokens: 0, completionTokens: 0 };
 
 /** A dialogue before its next sampled turn: both sides know the rounds of the seed, or everything that was said before. */
-export function openCourse(request: DialogueRequest): Course {
+export function openCourse(request: DialogueRequest, rules: HouseRules): Course {
   const { id, past = [] } = request;
   const sides = {
-    user: new Side("user", request.user, id),
-    assistant: new Side("assistant", request.assistant, id),
+    user: rules.openPlayer("user", request.user, id),
+    assistant: rules.openPlayer("assistant", request.assistant, id),
   };
   const course: Course = {
     request,
+    rules,
     sides,
     turns: [],
     discarded: [],

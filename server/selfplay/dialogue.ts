@@ -47,38 +47,50 @@ export async function* playDialogue(
 }
 
 async function* playRounds(course: Course, signal: AbortSignal): AsyncGenerator<DialogueEvent, Stop> {
-  const { seedRounds, maxTurns } = course.request;
   const { user, assistant } = course.sides;
-  const lastRound = maxTurns ?? Number.POSITIVE_INFINITY;
-  for (let round = seedRounds.length + 1; round <= lastRound; round += 1) {
-    const { draft: question, stop: questionStop } = yield* ask(course, round, signal);
-    if (questionStop !== null) {
-      yield discard(course, question.turn);
-      return questionStop;
+  const lastRound = course.request.maxTurns ?? Number.POSITIVE_INFINITY;
+  if (course.hasBegun && course.question === null) {
+    // A dialogue that goes on may have been about to end.
+    const stop = await afterRound(course, signal);
+    if (stop !== null) return stop;
+  }
+  for (let round = course.turns.length / 2 + 1; round <= lastRound; round += 1) {
+    if (course.question === null) {
+      const { draft: question, stop: questionStop } = yield* ask(course, round, signal);
+      if (questionStop !== null) {
+        yield discard(course, question.turn);
+        return questionStop;
+      }
+      user.keep(question.spoken);
+      assistant.hear("user", question.turn.content);
+      course.question = question.turn;
     }
-    user.keep(question.spoken);
-    assistant.hear("user", question.turn.content);
-    course.question = question.turn;
+    const { question } = course;
 
     const answer = yield* speak(course, assistant, { round, draw: 0 }, signal);
-    const answerStop = refusal(answer);
-    if (answerStop !== null) {
-      yield discard(course, question.turn);
+    if (answer.refusal !== null) {
+      yield discard(course, question);
       yield discard(course, answer.turn);
-      return answerStop;
+      return answer.refusal;
     }
     assistant.keep(answer.spoken);
     user.hear("assistant", answer.turn.content);
-    course.turns.push(question.turn, answer.turn);
+    course.turns.push(question, answer.turn);
     course.question = null;
 
-    // Words before an end of conversation are a last turn; a question so ended still gets its answer.
-    const closer = [question, answer].find((draft) => draft.spoken.cause === "end_of_conversation");
-    if (closer !== undefined && course.rules.hasEndToken) return { reason: "end_token", by: closer.turn.role };
-    const ruling = await course.rules.afterRound(course, course.turns, signal);
-    if (ruling !== null) return ruling;
+    const stop = await afterRound(course, signal);
+    if (stop !== null) return stop;
   }
   return { reason: "max_turns", by: null };
+}
+
+/** Whether the round just finished was the last. */
+async function afterRound(course: Course, signal: AbortSignal): Promise<Stop | null> {
+  const { turns, rules } = course;
+  // Words before an end of conversation are a last turn; a question so ended still gets its answer.
+  const closer = turns.slice(-2).find(({ origin }) => origin?.cause === "end_of_conversation");
+  if (closer !== undefined && rules.hasEndToken) return { reason: "end_token", by: closer.role };
+  return rules.afterRound(course, turns, signal);
 }
 
 /** The user's next question: drawn anew while the rules object, as often as they allow. */
@@ -90,7 +102,7 @@ async function* ask(
   const { sides, rules } = course;
   for (let draw = 0; ; draw += 1) {
     const draft = yield* speak(course, sides.user, { round, draw }, signal);
-    if (draft.turn.rejection === undefined) return { draft, stop: refusal(draft) };
+    if (draft.turn.rejection === undefined) return { draft, stop: draft.refusal };
     if (draw >= rules.redraws) return { draft, stop: { reason: "guardrails_exhausted", by: "user" } };
     yield discard(course, draft.turn);
   }
@@ -141,8 +153,11 @@ async function* speak(
   countUsage(course, role, usage);
   for (const loser of choice?.losers ?? []) countUsage(course, role, loser.usage);
   const rejection = objectionTo(course, role, content, cause);
-  yield { type: "turn_end", role, turn: round, content, ...origin, ...rejection };
-  return { spoken: { text, cause, tokenIds }, turn: { role, turn: round, content, origin, ...rejection } };
+  const turn = { role, turn: round, content, origin, ...rejection };
+  const stop = refusal(turn, cause);
+  const isKept = stop === null && turn.rejection === undefined;
+  yield { type: "turn_end", role, turn: round, content, isKept, ...origin, ...rejection };
+  return { spoken: { text: content, cause, tokenIds }, turn, refusal: stop };
 }
 
 /** What the rules have against a question, unless it ends the dialogue anyway. */

@@ -14,7 +14,6 @@ const outcomes: Readonly<Record<StopReason, RequestOutcome>> = {
   empty_turn: "stop",
   guardrails_exhausted: "stop",
   seed_too_long: "length",
-  budget: "length",
   judge: "stop",
   budget: "length",
   cancelled: "abort",

@@ -15,7 +15,6 @@ const dialogueEnds: Readonly<Record<StopReason, string>> = {
   seed_too_long: "No round fits into the window after the given ones.",
   judge: "A judge saw that the conversation had run its course.",
   budget: "As many tokens as the dialogue may cost.",
-  budget: "The job's tokens or money are spent. Only a job's dialogues end so.",
   cancelled: "The caller went away. Only a stream ever shows it.",
   error: "A model failed. Only a stream ever shows it, before its error.",
 };

@@ -35,6 +35,7 @@ test("a dialogue is told turn by turn, token by token, and ends with the whole o
     role: "user",
     turn: 1,
     content: "Hi",
+    isKept: true,
     cause: "end_token",
     seed: turnSeed(7, { dialogueIndex: 0, turn: 1, role: "user" }),
     usage: { promptTokens: 2, cachedTokens: 0, completionTokens: 5 },
@@ -52,15 +53,51 @@ test("both sides see natural roles, their own turns as sampled, and the other's 
   expect(roles(user, 0)).toEqual([]);
   expect(roles(user, 1)).toEqual(["user", "assistant"]);
   expect(roles(assistant, 1)).toEqual(["user", "assistant", "user"]);
-  expect(user.requests[1]?.messages).toEqual([
-    { role: "user", content: " one\n", tokenIds: sampled(" one\n") },
+  expect(user.requests[1]?.messages).toMatchObject([
+    { role: "user", content: "one", tokenIds: sampled(" one\n") },
     { role: "assistant", content: " first " },
   ]);
-  expect(assistant.requests[1]?.messages).toEqual([
+  expect(assistant.requests[1]?.messages).toMatchObject([
     { role: "user", content: "one" },
     { role: "assistant", content: " first ", tokenIds: sampled(" first ") },
     { role: "user", content: "two" },
   ]);
+});
+
+test.each([1, 2, 3, 4])(
+  "a dialogue resumed after %i turns asks and tells what the undisturbed one did",
+  async (count) => {
+    const says = { user: ["one", "two", "three"], assistant: ["first", "second", "third"] };
+    const open = (said: { user: number; assistant: number }) => {
+      const user = new SpellingModel("user", says.user.slice(said.user));
+      const assistant = new SpellingModel("assistant", says.assistant.slice(said.assistant));
+      return { user, assistant, request: dialogueRequest(user, assistant, { maxTurns: 3 }) };
+    };
+    const whole = open({ user: 0, assistant: 0 });
+    const { turns, stopReason } = await playWell(whole.request);
+    const past = turns.slice(0, count);
+    const resumed = open({ user: Math.ceil(count / 2), assistant: Math.floor(count / 2) });
+    const again = await playWell({ ...resumed.request, past });
+    // What is computed again is another matter: the resumed sides begin with empty caches.
+    const withoutUsage = turns.map((turn) => ({
+      ...turn,
+      origin: { ...turn.origin, usage: expect.anything() as object },
+    }));
+    expect([again.turns, again.stopReason]).toEqual([withoutUsage, stopReason]);
+    for (const side of ["user", "assistant"] as const) {
+      const asked = whole[side].requests.slice(says[side].length - resumed[side].requests.length);
+      expect(resumed[side].requests).toEqual(asked);
+    }
+  },
+);
+
+test("a dialogue resumed after a farewell ends as it would have", async () => {
+  const user = new SpellingModel("user", [{ text: "bye", cause: "end_of_conversation" }]);
+  const assistant = new SpellingModel("assistant", ["so long"]);
+  const { turns } = await playWell(dialogueRequest(user, assistant));
+  const silent = new SpellingModel("user", []);
+  const again = await playWell({ ...dialogueRequest(silent, assistant), past: turns });
+  expect([again.stopReason, again.stoppedBy, again.turns]).toEqual(["end_token", "user", turns]);
 });
 
 test("a turn cut at a stop string is remembered as text: its ids hold more than the turn", async () => {
