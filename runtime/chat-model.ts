@@ -47,6 +47,11 @@ export interface ChatRequest {
   readonly stop: readonly string[];
   /** The first sampled token may not end the turn or the conversation (used for openers). */
   readonly mustSpeak: boolean;
+  /**
+   * Whose turn is opened, where that is not the model's own: an assistant then writes what a user might say next. Only for
+   * models whose template is at hand; others refuse.
+   */
+  readonly writeAs?: ModelRole;
   /** Keeps the key-value slot for later requests of the same session, until `endSession`. */
   readonly sessionId?: string;
 }

@@ -93,10 +93,11 @@ export function createLocalModel(parts: LocalModelParts): ChatModel {
 
 async function encodePrompt(parts: LocalModelParts, request: ChatRequest, signal: AbortSignal): Promise<EncodedPrompt> {
   const { engine, tokenizer, template, info } = parts;
-  if (info.role === "assistant" && request.messages.length === 0) {
+  const { messages, writeAs = info.role } = request;
+  if (writeAs === "assistant" && messages.length === 0) {
     throw new EngineError("invalid_request", "There must be at least one message to answer.", { param: "messages" });
   }
-  const { pieces } = template.render(request.messages);
+  const { pieces } = template.render(messages, writeAs);
   const { contextWindow } = engine;
   // Prompts not far beyond the window are counted to the end, so that the answer can say how much too long they are.
   const prompt = await tokenizer.encodeWithin(pieces, contextWindow * 4, signal);

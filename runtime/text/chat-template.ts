@@ -21,10 +21,10 @@ export interface ChatTemplate {
   /** SHA-256 of the template string. */
   readonly hash: string;
   /**
-   * The prompt up to where the model goes on writing. Throws EngineError("invalid_request", param "messages") with the
-   * template's own words when it refuses the messages.
+   * The prompt up to where the model goes on writing, as `writeAs`, by default in its own role. Throws
+   * EngineError("invalid_request", param "messages") with the template's own words when it refuses the messages.
    */
-  render(messages: readonly ChatMessage[]): RenderedPrompt;
+  render(messages: readonly ChatMessage[], writeAs?: ModelRole): RenderedPrompt;
   /** The rendering as one string, as `transformers` gives it. */
   readonly renderText: RenderText;
 }
@@ -64,7 +64,7 @@ export function createChatTemplate(setup: ChatTemplateSetup): ChatTemplate {
   return {
     hash: createHash("sha256").update(source).digest("hex"),
     renderText,
-    render(messages) {
+    render(messages, writeAs = role) {
       const marks = mark(messages.map((message) => message.content).concat(source, Object.values(specialTokens)));
       const knownIds = (index: number): PromptPiece => {
         const ids = messages[index]?.tokenIds ?? [];
@@ -75,17 +75,23 @@ export function createChatTemplate(setup: ChatTemplateSetup): ChatTemplate {
           role: message.role,
           content: isStandIn(message) ? marks.standIn(index) : marks.protect(message.content),
         }));
+      const open = (shown: readonly ChatMessage[]) => {
+        if (writeAs === role) return renderText(shown, true);
+        // Templates open one role's turn only: the other's is cut off where its words would begin.
+        const standIn = marks.standIn(messages.length);
+        const spoken = renderText([...shown, { role: writeAs, content: standIn }], false);
+        const at = spoken.lastIndexOf(standIn);
+        if (at !== -1) return spoken.slice(0, at);
+        throw new EngineError("invalid_request", `The model's chat template does not show the ${writeAs}'s turn.`);
+      };
       const expected = messages.flatMap((message, index) => (isKnown(message) ? [index] : []));
-      const rendering = renderText(marked(isKnown), true);
+      const rendering = open(marked(isKnown));
       if (marks.standInsOf(rendering).join() === expected.join()) {
         const pieces = marks.toPieces(rendering, knownIds);
-        return { pieces: dropOpening(pieces, opening), usesKnownIds: true };
+        return { pieces: writeAs === role ? dropOpening(pieces, opening) : pieces, usesKnownIds: true };
       }
       // A template that drops or repeats contents: what it makes of the words themselves is all that can be right.
-      const plain = renderText(
-        marked(() => false),
-        true,
-      );
+      const plain = open(marked(() => false));
       return { pieces: marks.toPieces(plain, knownIds), usesKnownIds: false };
     },
   };
