@@ -1,0 +1,29 @@
+// Owns the ways a text becomes words here: LexicalRichness's for MTLD, and a plainer one for comparing texts.
+// It does not know what is measured with them.
+
+/** What Python's `str.split()` splits at; JavaScript's `\s` lacks the separators 1C–1F and 85 and has FEFF besides. */
+const pythonSpaces = /[\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/;
+
+/** Words as LexicalRichness 0.5.1 makes them: digits and dashes vanish, ASCII punctuation separates, curly quotes stay. */
+export function richnessWords(text: string): string[] {
+  return text
+    .toLowerCase()
+    .replaceAll(/[0-9–—-]+/g, "")
+    .replaceAll(/[!-/:-@[-`{-~]/g, " ")
+    .split(pythonSpaces)
+    .filter((word) => word !== "");
+}
+
+/** One form for texts that differ only in case, compatibility characters and white space. */
+export function normaliseText(text: string): string {
+  return text.normalize("NFKC").toLowerCase().replaceAll(/\s+/g, " ").trim();
+}
+
+/** Runs of letters, marks and digits of the normalised text, apostrophes inside a word kept. */
+export function plainWords(text: string): string[] {
+  return (
+    normaliseText(text)
+      .replaceAll("’", "'")
+      .match(/[\p{L}\p{M}\p{N}]+(?:'[\p{L}\p{M}\p{N}]+)*/gu) ?? []
+  );
+}
