@@ -65,7 +65,10 @@ function remember(course: Course, turn: Turn): void {
   if (origin === null) speaker.hear(role, content);
   else speaker.keep({ text: content, cause: origin.cause, tokenIds: origin.tokenIds });
   listener.hear(role, content);
-  if (origin !== null) countUsage(course, role, origin.usage);
+  if (origin !== null) {
+    countUsage(course, role, origin.usage);
+    for (const loser of origin.choice?.losers ?? []) countUsage(course, role, loser.usage);
+  }
   if (role === "user") {
     course.question = turn;
   } else {
@@ -90,8 +93,9 @@ export function countUsage(course: Course, role: ModelRole, turn: ChatUsage): vo
 /** The dialogue as it is handed on. */
 export function closeCourse(course: Course, stop: Stop): Dialogue {
   const { request, turns, discarded, usage } = course;
-  const { id, seed, dialogueIndex, user, assistant, seedRounds } = request;
-  const hasAddedNothing = seedRounds.length > 0 && turns.length === 2 * seedRounds.length;
+  const { id, seed, dialogueIndex, user, assistant, seedRounds, past = [] } = request;
+  const hasSeed = seedRounds.length > 0 || past.some(({ origin }) => origin === null);
+  const hasAddedNothing = hasSeed && turns.every(({ origin }) => origin === null);
   return {
     id,
     seed,

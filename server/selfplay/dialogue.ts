@@ -179,7 +179,7 @@ function stopForError(course: Course, error: unknown, signal: AbortSignal): Stop
   const by = course.speaker;
   const isOverflow = error instanceof EngineError && error.code === "context_length_exceeded";
   // The very first prompt of a free dialogue holds nothing but what the request brought: the request is at fault, no rule struck.
-  const isUnplayable = !course.hasBegun && course.request.seedRounds.length === 0;
+  const isUnplayable = !course.hasBegun && course.turns.length === 0 && course.question === null;
   return { reason: isOverflow && !isUnplayable ? "window" : "error", by };
 }
 
