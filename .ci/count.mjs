@@ -11,4 +11,4 @@ const broken = testResults.filter(
 );
 let failed = numFailedTests + broken.length;
 if (failed === 0 && status !== "0") failed = 1;
-console.log(numPassedTests, failed, numPendingTests + numTodoTests);
+process.stdout.write(`${numPassedTests} ${failed} ${numPendingTests + numTodoTests}\n`);

@@ -19,7 +19,7 @@ const listening = new Promise((resolve, reject) => {
 try {
   const startedAtMs = performance.now();
   const url = await listening;
-  console.log(`listens after ${((performance.now() - startedAtMs) / 1000).toFixed(1)} s`);
+  process.stdout.write(`listens after ${((performance.now() - startedAtMs) / 1000).toFixed(1)} s\n`);
   const { status, models } = await (await fetch(`${url}/ready`)).json();
   const ids = models.map(({ id }) => id).join(" ");
   if (status !== "ready" || ids !== "realm usergpt") throw new Error(`/ready says ${status} with ${ids}`);
@@ -29,7 +29,7 @@ try {
   process.kill(-server.pid, "SIGINT");
   await closed;
   if (!output.includes('"message":"stopped"')) throw new Error(`the server did not end well: ${output}`);
-  console.log("ended well");
+  process.stdout.write("ended well\n");
 } finally {
   if (server.exitCode === null && server.signalCode === null) process.kill(-server.pid, "SIGKILL");
 }

@@ -34,7 +34,7 @@ export function endpointsTable(): string {
 }
 
 /** As `METHOD /path`, in the app's order. */
-export function servedEndpoints(): string[] {
+function servedEndpoints(): string[] {
   const app = createApp({
     catalog: scriptedCatalog([]),
     config: testConfig(),
