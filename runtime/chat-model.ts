@@ -63,6 +63,8 @@ export interface ChatUsage {
   readonly cachedTokens: number;
   /** Every sampled token, the end-of-turn token included. */
   readonly completionTokens: number;
+  /** The counts are guesses: a remote server gave none. */
+  readonly isEstimated?: boolean;
 }
 
 /** Why a turn ended. `window`: the context window is full and the turn is unfinished. */

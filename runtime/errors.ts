@@ -4,7 +4,7 @@
 export type EngineErrorCode =
   /** The prompt leaves no room for a reply in the context window. */
   | "context_length_exceeded"
-  /** The waiting queue is full, by requests or by tokens. */
+  /** The waiting queue is full, by requests or by tokens, or a remote server limits the rate. */
   | "queue_full"
   /** The model is closing. */
   | "draining"
@@ -19,7 +19,15 @@ export type EngineErrorCode =
   /** The device asked for cannot be had. */
   | "device_unavailable"
   /** A model folder or checkpoint is broken; the message names file and field. */
-  | "bad_model";
+  | "bad_model"
+  /** A remote server failed, cannot be reached or sent what is no answer; the same request may do better later. */
+  | "upstream_failed"
+  /** As `upstream_failed`, for want of time. */
+  | "upstream_timeout"
+  /** As `upstream_failed`, for want of room. */
+  | "upstream_overloaded"
+  /** A remote server will never do it: a bad key, no credit, no such model. */
+  | "upstream_refused";
 
 /** Field of the request an `invalid_request` speaks of, and figures for messages. */
 export interface EngineErrorDetail {

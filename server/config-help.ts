@@ -19,7 +19,7 @@ export function helpText(): string {
     "Serves the models of a folder over the OpenAI API.",
     "",
     ...lines,
-    `${"  --config FILE".padEnd(width)}  JSON file with any of these settings; flags and environment win over it.`,
+    `${"  --config FILE".padEnd(width)}  JSON file with any of these settings, and with upstreams (docs/upstreams.md); flags and environment win over it.`,
     `${"  --help".padEnd(width)}  This text.`,
     "",
     "Every option can also be set in the environment, as REALCHAT_PORT for --port. Only there:",

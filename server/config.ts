@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { type ConfigOption, configOptions } from "./config-options.ts";
+import { readUpstreams, UpstreamConfigError, type UpstreamSettings } from "./upstream/upstream-config.ts";
 
 export interface Config {
   readonly host: string;
@@ -21,6 +22,12 @@ export interface Config {
   readonly contextWindowCap: number | null;
   /** Pad a lone decode row to two, so that an answer does not depend on its neighbours; auto follows the manifest. */
   readonly batchInvariant: "auto" | "on" | "off";
+  /** Where the embedded database lies. Absolute. */
+  readonly dataFolder: string;
+  /** A PostgreSQL server to store in instead; null means the data folder. */
+  readonly databaseUrl: string | null;
+  /** Time after which a gateway that no longer answers loses its dialogues to others. */
+  readonly leaseS: number;
   readonly maxQueuedRequests: number;
   readonly maxQueuedTokens: number;
   readonly maxChoices: number;
@@ -31,6 +38,8 @@ export interface Config {
   /** 0 switches keep-alive comments off. */
   readonly sseKeepAliveS: number;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
+  /** Endpoints elsewhere that are served as models. In the file alone, their keys in the environment alone. */
+  readonly upstreams: readonly UpstreamSettings[];
 }
 
 /** A setting that cannot be used; the message is one sentence for the person who gave it. */
@@ -45,7 +54,8 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv = pro
   const flags = readFlags(argv);
   const file = flags.get("config")?.at(-1) ?? emptyAsAbsent(env["REALCHAT_CONFIG"]);
   const values: Values = new Map(configOptions.map((option) => [option.key, option.fallback]));
-  if (file !== undefined) readFile(resolve(file), values);
+  values.set("upstreams", []);
+  if (file !== undefined) readFile(resolve(file), values, env);
   for (const option of configOptions) {
     const text = emptyAsAbsent(env[option.env]);
     if (text !== undefined) {
@@ -80,7 +90,7 @@ function readFlags(argv: readonly string[]): Map<string, string[]> {
   }
 }
 
-function readFile(path: string, values: Values): void {
+function readFile(path: string, values: Values, env: NodeJS.ProcessEnv): void {
   let content: unknown;
   try {
     content = JSON.parse(readFileSync(path, "utf8"));
@@ -92,6 +102,10 @@ function readFile(path: string, values: Values): void {
     throw new ConfigError(`The configuration file ${path} must hold one JSON object.`);
   }
   for (const [key, value] of Object.entries(content)) {
+    if (key === "upstreams") {
+      values.set(key, checkUpstreams(value, path, env));
+      continue;
+    }
     const option = configOptions.find((candidate) => candidate.key === key);
     if (option === undefined) throw new ConfigError(`The configuration file ${path} has an unknown setting "${key}".`);
     if (option.flag === null) {
@@ -104,6 +118,15 @@ function readFile(path: string, values: Values): void {
   }
 }
 
+function checkUpstreams(given: unknown, path: string, env: NodeJS.ProcessEnv): readonly UpstreamSettings[] {
+  try {
+    return readUpstreams(given, env);
+  } catch (error) {
+    if (!(error instanceof UpstreamConfigError)) throw error;
+    throw new ConfigError(`${error.message.replace(/\.$/, "")} (from ${path}).`, { cause: error });
+  }
+}
+
 function check(option: ConfigOption, given: unknown, name: string, source: string, folder: string): unknown {
   const result = option.schema.safeParse(given);
   if (!result.success) {
@@ -112,6 +135,7 @@ function check(option: ConfigOption, given: unknown, name: string, source: strin
     throw new ConfigError(`${name} must be ${option.expects}, not ${shown} (${source}).`);
   }
   if (option.kind === "paths") return (result.data as string[]).map((path) => resolve(folder, path));
+  if (option.kind === "path") return resolve(folder, result.data as string);
   return result.data;
 }
 

@@ -39,6 +39,7 @@ export async function startServer(
   const metrics = createMetrics({ version: packageVersion(), hasProcessMetrics: true });
   const catalog = await openCatalog(config, metrics.observer, signal);
   metrics.describe(catalog.list().map((model) => model.info));
+  if (catalog.upstreams !== undefined) metrics.watchUpstreams(catalog.upstreams);
   const lifecycle = createLifecycle();
   const { server, idle } = createHttpServer(createApp({ catalog, config, lifecycle, log, metrics }).fetch);
   try {

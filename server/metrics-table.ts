@@ -98,6 +98,25 @@ export const metricDefinitions = {
   selfplay_turns_total: counter(["role"], "Turns that became part of a dialogue."),
   selfplay_turns_discarded_total: counter(["role"], "Finished turns that a stop rule took back."),
 
+  // Models elsewhere.
+  upstream_requests_total: counter(
+    ["model", "outcome"],
+    "Requests for a model elsewhere: `stop`, `length`, `abort`, `rejected` (too many waited), or what its endpoint failed with: `rate_limited`, `overloaded`, `server_error`, `timeout`, `connection`, `bad_answer`, `bad_key`, `no_quota`, `bad_request`, `refused`, `context_overflow`.",
+  ),
+  upstream_retries_total: counter(["model", "reason"], "Attempts that were repeated, by what they failed with."),
+  upstream_tokens_total: counter(
+    ["model", "kind"],
+    "Tokens of every attempt: `prompt`, those of them that were `cached_prompt`, and `completion`.",
+  ),
+  upstream_estimated_attempts_total: counter(
+    ["model"],
+    "Attempts whose tokens are estimated, since the endpoint told none or the attempt broke off.",
+  ),
+  upstream_cost_total: counter(["model", "currency"], "Money spent, by the configured prices."),
+  upstream_concurrency_limit: gauge(["model"], "Requests that may be under way at once; adapts to rate limits."),
+  upstream_requests_running: gauge(["model"], "Requests under way, pauses between attempts included."),
+  upstream_requests_waiting: gauge(["model"], "Requests waiting for their turn."),
+
   // HTTP.
   http_requests_total: counter(
     ["route", "method", "status"],

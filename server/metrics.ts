@@ -2,6 +2,7 @@
 // It is what the runtime reports to (EngineObserver). It does not decide what a request's outcome was: request-meter.ts does.
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import type { EngineObserver, EngineSequenceEnd, EngineState, ModelInfo, ModelRole } from "../runtime/chat-model.ts";
+import type { UpstreamAccountView, UpstreamLedger } from "./upstream/ledger.ts";
 import { type MetricDefinition, type MetricName, metricDefinitions, metricPrefix } from "./metrics-table.ts";
 
 /** Endpoints that run models; a closed set, for labels. */
@@ -17,6 +18,8 @@ export interface Metrics {
   render(): Promise<string>;
   /** Makes served models known: their roles label whatever is observed of them. */
   describe(models: readonly ModelInfo[]): void;
+  /** Whose books the upstream metrics are read from. */
+  watchUpstreams(ledger: UpstreamLedger): void;
   requestEnded(model: ModelInfo, endpoint: Endpoint, outcome: RequestOutcome): void;
   requestRejected(model: ModelInfo, endpoint: Endpoint, reason: RejectionReason): void;
   textGap(model: ModelInfo, gapMs: number): void;
@@ -36,6 +39,12 @@ interface MetricsOptions {
 }
 
 const methods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+
+type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
+
+/** One sample per word. */
+const each = (label: string, counts: ReadonlyMap<string, number>): Sample[] =>
+  [...counts].map(([word, count]) => [{ [label]: word }, count]);
 
 /** A registry of its own, so that two of them never share a number. */
 export function createMetrics({ version, hasProcessMetrics }: MetricsOptions): Metrics {
@@ -64,6 +73,45 @@ export function createMetrics({ version, hasProcessMetrics }: MetricsOptions): M
         for (const [id, state] of states) this.set(labelsOf(id), read(state));
       },
     });
+
+  let ledger: UpstreamLedger | null = null;
+  /** Read from the upstreams' books when somebody looks, so that nothing is counted twice. */
+  const upstreamMetric = (name: MetricName, read: (account: UpstreamAccountView) => readonly Sample[]) => {
+    const options = common(name);
+    const samples = () =>
+      (ledger?.accounts() ?? []).flatMap((account) =>
+        read(account).map(([labels, value]) => [{ model: account.modelId, ...labels }, value] as const),
+      );
+    if (metricDefinitions[name].kind === "gauge") {
+      return new Gauge({
+        ...options,
+        collect() {
+          for (const [labels, value] of samples()) this.set(labels, value);
+        },
+      });
+    }
+    return new Counter({
+      ...options,
+      collect() {
+        this.reset();
+        for (const [labels, value] of samples()) this.inc(labels, value);
+      },
+    });
+  };
+  upstreamMetric("upstream_requests_total", ({ outcomes }) => each("outcome", outcomes));
+  upstreamMetric("upstream_retries_total", ({ retries }) => each("reason", retries));
+  upstreamMetric("upstream_tokens_total", ({ totals }) => [
+    [{ kind: "prompt" }, totals.promptTokens],
+    [{ kind: "cached_prompt" }, totals.cachedTokens],
+    [{ kind: "completion" }, totals.completionTokens],
+  ]);
+  upstreamMetric("upstream_estimated_attempts_total", ({ totals }) => [[{}, totals.estimatedAttempts]]);
+  upstreamMetric("upstream_cost_total", ({ totals: { currency, cost } }) =>
+    currency === null ? [] : [[{ currency }, cost]],
+  );
+  upstreamMetric("upstream_concurrency_limit", ({ concurrency }) => [[{}, concurrency.limit]]);
+  upstreamMetric("upstream_requests_running", ({ concurrency }) => [[{}, concurrency.running]]);
+  upstreamMetric("upstream_requests_waiting", ({ concurrency }) => [[{}, concurrency.waiting]]);
 
   stateGauge("requests_running", (state) => state.running);
   stateGauge("requests_waiting", (state) => state.waiting);
@@ -138,6 +186,9 @@ export function createMetrics({ version, hasProcessMetrics }: MetricsOptions): M
         roles.set(id, role);
         modelInfo.set({ ...labelsOf(id), device, precision, model_hash: modelHash }, 1);
       }
+    },
+    watchUpstreams(watched) {
+      ledger = watched;
     },
     requestEnded: ({ id, role }, endpoint, outcome) => requests.inc({ model: id, role, endpoint, outcome }),
     requestRejected: ({ id, role }, endpoint, reason) => rejections.inc({ model: id, role, endpoint, reason }),

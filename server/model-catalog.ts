@@ -1,6 +1,7 @@
 // Owns the one thing the server knows about where models come from: a catalog to look them up in.
 // Types only. It knows neither folders nor manifests nor devices; server/registry.ts does.
 import type { ChatModel, ModelRole } from "../runtime/chat-model.ts";
+import type { UpstreamLedger } from "./upstream/ledger.ts";
 
 /** How one model stands; sent as it is by `/ready`. */
 export interface ModelReadiness {
@@ -26,6 +27,8 @@ export interface ModelCatalog {
   list(): readonly ChatModel[];
   get(id: string): ChatModel | undefined;
   ready(): CatalogReadiness;
+  /** What the models elsewhere were asked and cost; absent where there are none. */
+  readonly upstreams?: UpstreamLedger;
   /** Closes every model: refuses new requests, cancels running ones, releases everything. */
   close(): Promise<void>;
 }

@@ -1,5 +1,5 @@
-// Owns which models this process serves: finds their folders, loads them, hands them out by id, closes them.
-// It knows neither what is in a folder (runtime/load-model.ts) nor what requests are.
+// Owns which models this process serves: finds their folders, loads them, adds those elsewhere, hands them out by id, closes them.
+// It knows neither what is in a folder (runtime/load-model.ts) nor how an upstream is asked nor what requests are.
 import { readdir, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { ChatModel, EngineObserver } from "../runtime/chat-model.ts";
@@ -8,6 +8,8 @@ import { loadModel, type LoadOptions, type OpenEngine } from "../runtime/load-mo
 import { manifestName, readManifest } from "../runtime/manifest.ts";
 import type { Config } from "./config.ts";
 import type { ModelCatalog, ModelReadiness } from "./model-catalog.ts";
+import { createLedger } from "./upstream/ledger.ts";
+import { createUpstreamModel } from "./upstream/upstream-model.ts";
 
 /**
  * Loads every model that the configuration names, one after the other; the caller closes the catalog. Throws EngineError
@@ -20,7 +22,7 @@ export async function openRegistry(
   openEngine?: OpenEngine,
 ): Promise<ModelCatalog> {
   const folders = await findFolders(config);
-  await checkIds(folders);
+  await checkIds(folders, config);
   const models = new Map<string, ChatModel>();
   const details = new Map<string, string>();
   try {
@@ -36,7 +38,14 @@ export async function openRegistry(
     await closeAll(models.values()).catch(() => {});
     throw error;
   }
-  return createCatalog(models, details);
+  if (config.upstreams.length === 0) return createCatalog(models, details);
+  const ledger = createLedger();
+  const createdAtS = Math.floor(Date.now() / 1000);
+  for (const settings of config.upstreams) {
+    const deps = { ledger, observer, maxWaiting: config.maxQueuedRequests, createdAtS };
+    models.set(settings.id, createUpstreamModel(settings, deps));
+  }
+  return { ...createCatalog(models, details), upstreams: ledger };
 }
 
 function createCatalog(models: ReadonlyMap<string, ChatModel>, details: ReadonlyMap<string, string>): ModelCatalog {
@@ -88,7 +97,7 @@ async function findFolders(config: Config): Promise<string[]> {
     }
     found.push(folder);
   }
-  if (found.length === 0) {
+  if (found.length === 0 && config.upstreams.length === 0) {
     const roots = config.modelRoots.join(", ") || "no folder at all";
     throw new EngineError("bad_model", `There is no model to serve: no subfolder of ${roots} has a ${manifestName}.`);
   }
@@ -101,7 +110,7 @@ async function findFolders(config: Config): Promise<string[]> {
 }
 
 /** Reads all manifests before any weights: two models under one id are found in milliseconds. */
-async function checkIds(folders: readonly string[]): Promise<void> {
+async function checkIds(folders: readonly string[], { upstreams }: Config): Promise<void> {
   const folderOf = new Map<string, string>();
   for (const folder of folders) {
     const { id } = await readManifest(folder);
@@ -110,6 +119,9 @@ async function checkIds(folders: readonly string[]): Promise<void> {
       throw new EngineError("bad_model", `${other} and ${folder} both hold a model named "${id}".`);
     folderOf.set(id, folder);
   }
+  const twice = upstreams.find(({ id }) => folderOf.has(id));
+  if (twice === undefined) return;
+  throw new EngineError("bad_model", `${folderOf.get(twice.id)} and an upstream are both named "${twice.id}".`);
 }
 
 const hasManifest = async (folder: string) => (await stat(join(folder, manifestName)).catch(() => null)) !== null;

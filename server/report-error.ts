@@ -10,5 +10,9 @@ export function reportError(error: unknown, c: Context<AppEnv>, log: Log): ApiEr
   const answer = toApiError(error);
   c.var.logFields["error"] = answer.body.code ?? answer.body.type;
   if (answer.status === 500) log.error("request failed", { requestId: c.var.requestId, error });
+  // Nobody here is at fault, but the operator has to know: why a key was refused is told nowhere else.
+  if (answer.body.code?.startsWith("upstream_") === true) {
+    log.warn("upstream failed", { requestId: c.var.requestId, code: answer.body.code, reason: answer.body.message });
+  }
   return answer;
 }

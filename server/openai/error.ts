@@ -65,7 +65,16 @@ const engineErrors: Record<EngineErrorCode, (error: EngineError) => ApiError> = 
   ort_missing: (error) => internalError(error),
   device_unavailable: (error) => internalError(error),
   bad_model: (error) => internalError(error),
+  upstream_failed: (error) => upstreamError(502, error),
+  upstream_timeout: (error) => upstreamError(504, error),
+  upstream_overloaded: (error) => upstreamError(503, error, retryHeaders(error.detail.retryAfterMs)),
+  // Official clients repeat every 5xx unless they are told that it is in vain.
+  upstream_refused: (error) => upstreamError(502, error, { "x-should-retry": "false" }),
 };
+
+function upstreamError(status: number, error: EngineError, headers: Readonly<Record<string, string>> = {}): ApiError {
+  return new ApiError(status, error.message, { type: "server_error", code: error.code, headers }, { cause: error });
+}
 
 /** 404 for a model that is not served. */
 export function modelNotFound(id: string): ApiError {

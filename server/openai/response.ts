@@ -121,6 +121,8 @@ function usageSum(usages: readonly ChatUsage[]) {
       accepted_prediction_tokens: 0,
       rejected_prediction_tokens: 0,
     },
+    // Told only of models elsewhere whose server counts nothing.
+    ...(usages.some(({ isEstimated }) => isEstimated === true) ? { realchat: { is_estimated: true } } : {}),
   };
 }
 

@@ -42,7 +42,7 @@ const requestCases: readonly RequestCase[] = [
 
 const engineCases: Readonly<Record<EngineErrorCode, string>> = {
   context_length_exceeded: "The prompt does not fit into the context window",
-  queue_full: "As many requests or tokens wait as are allowed",
+  queue_full: "As many requests or tokens wait as are allowed, or a model elsewhere limits the rate",
   draining: "The model is closing",
   invalid_request:
     "The request contradicts the model: a turn order its template refuses, a token id outside its vocabulary",
@@ -51,6 +51,10 @@ const engineCases: Readonly<Record<EngineErrorCode, string>> = {
   ort_missing: "The native library is missing or of another version (at the start)",
   device_unavailable: "The device asked for cannot be had (at the start)",
   bad_model: "A model folder is broken (at the start)",
+  upstream_failed: "A model elsewhere failed, cannot be reached or sent no usable answer, however often it was tried",
+  upstream_timeout: "A model elsewhere took too long, however often it was tried",
+  upstream_overloaded: "A model elsewhere is overloaded, however often it was tried",
+  upstream_refused: "A model elsewhere refuses for good: a bad key, no credit, no such model",
 };
 
 const head = ["When", "Status", "`type`", "`code`", "`param`", "Official client"];

@@ -34,7 +34,15 @@ const table: Record<EngineErrorCode, { status: number; error: object; isOurs: bo
   ort_missing: { status: 500, error: { type: "server_error", param: null, code: null }, isOurs: true },
   device_unavailable: { status: 500, error: { type: "server_error", param: null, code: null }, isOurs: true },
   bad_model: { status: 500, error: { type: "server_error", param: null, code: null }, isOurs: true },
+  upstream_failed: { status: 502, error: upstream("upstream_failed"), isOurs: false },
+  upstream_timeout: { status: 504, error: upstream("upstream_timeout"), isOurs: false },
+  upstream_overloaded: { status: 503, error: upstream("upstream_overloaded"), isOurs: false },
+  upstream_refused: { status: 502, error: upstream("upstream_refused"), isOurs: false },
 };
+
+function upstream(code: string): object {
+  return { message: "said so", type: "server_error", param: null, code };
+}
 
 describe("every error of the runtime has its answer", () => {
   it.each(Object.entries(table))("%s", async (code, { status, error, isOurs }) => {

@@ -1,0 +1,73 @@
+// Owns the official client as it is pointed at an upstream, and the one shape in which it is shown error answers.
+// No retries, no environment, no redirects: those decisions are made elsewhere or not at all.
+import OpenAI from "openai";
+import type { UpstreamSettings } from "./upstream-config.ts";
+
+const maxErrorBytes = 65_536;
+
+/** A client for this upstream alone. */
+export function createClient({ baseUrl, apiKey, timeoutS }: UpstreamSettings): OpenAI {
+  return new OpenAI({
+    baseURL: baseUrl,
+    apiKey: apiKey ?? "none",
+    // Named, so that nothing is taken from the environment.
+    adminAPIKey: null,
+    organization: null,
+    project: null,
+    webhookSecret: null,
+    maxRetries: 0,
+    timeout: timeoutS * 1000,
+    logLevel: "off",
+    ...(apiKey === null ? { defaultHeaders: { authorization: null } } : {}),
+    fetch: fetchNormalized,
+  });
+}
+
+/**
+ * Rewrites error answers to `{"error": {…}}`: the client reads nothing else, and servers put their sentence at the top level
+ * (SGLang), into a string (TGI) or into plain text.
+ */
+const fetchNormalized: typeof fetch = async (input, init) => {
+  const response = await fetch(input, { ...init, redirect: "manual" });
+  if (response.ok) return response;
+  const text = await readStart(response);
+  const headers = new Headers(response.headers);
+  headers.set("content-type", "application/json");
+  for (const name of ["content-length", "content-encoding"]) headers.delete(name);
+  // The one status of these that may have no body.
+  const status = response.status === 304 ? 502 : response.status;
+  return new Response(JSON.stringify({ error: errorObject(text) }), { status, headers });
+};
+
+function errorObject(text: string): object {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    return { message: text };
+  }
+  // Google wraps the object into a list.
+  if (Array.isArray(body)) body = body[0];
+  if (typeof body !== "object" || body === null) return { message: text };
+  const error: unknown = Reflect.get(body, "error");
+  if (typeof error === "object" && error !== null) return error;
+  if (typeof error === "string") return { message: error, type: Reflect.get(body, "error_type") ?? null };
+  const detail: unknown = Reflect.get(body, "detail");
+  const message: unknown = Reflect.get(body, "message") ?? (typeof detail === "string" ? detail : text);
+  return { ...body, message };
+}
+
+/** An error needs no megabytes. */
+async function readStart(response: Response): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  try {
+    for await (const chunk of response.body ?? []) {
+      text += decoder.decode(chunk as Uint8Array, { stream: true });
+      if (text.length > maxErrorBytes) break;
+    }
+  } catch {
+    // The status says enough.
+  }
+  return text;
+}
