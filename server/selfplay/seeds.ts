@@ -25,6 +25,12 @@ export function turnSeed(rootSeed: number, position: TurnPosition): number {
   return leading53Bits(createHash("sha256").update(text).digest());
 }
 
+/** A number from 0 to below `bound`, for whatever else of a dialogue is left to chance. */
+export function drawBelow(bound: number, rootSeed: number, purpose: string, dialogueIndex: number): number {
+  const text = [DERIVATION, rootSeed, dialogueIndex, purpose].join("/");
+  return leading53Bits(createHash("sha256").update(text).digest()) % bound;
+}
+
 /** A root seed for a request that brought none. */
 export function randomRootSeed(): number {
   return leading53Bits(randomBytes(8));

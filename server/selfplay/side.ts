@@ -27,6 +27,8 @@ export interface SpeakOptions {
   readonly seed: number;
   /** The turn may not end before it says something (used for openers). */
   readonly mustSpeak: boolean;
+  /** Which of several samples of one turn; 0 unless said. */
+  readonly choiceIndex?: number;
 }
 
 /** A turn as it was sampled, before anything is trimmed. */
@@ -60,7 +62,7 @@ export class Side {
     const request = {
       messages: [...this.#messages],
       sampling: { ...sampling, seed: options.seed },
-      choiceIndex: 0,
+      choiceIndex: options.choiceIndex ?? 0,
       maxTokens,
       stop,
       mustSpeak: options.mustSpeak,
