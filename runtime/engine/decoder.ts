@@ -41,39 +41,52 @@ export interface Decoder {
 /** Loads a model folder's graph onto a device and allocates its key-value memory. */
 export async function openDecoder(environment: Environment, device: Device, options: DecoderOptions): Promise<Decoder> {
   const { manifest, slots, maxTokens } = options;
-  const session = await openSession(environment, device, { path: join(options.folder, "model.onnx") });
   const { network } = manifest;
-  const kv = await openKvStore(session, {
-    layers: network.layers,
-    kvHeads: network.kvHeads,
-    headDim: network.headDim,
-    slots,
-    maxTokens,
-    element: manifest.kvPrecision,
-  });
-  const maxDecodeRows = kv.isContiguous ? slots : 1;
-  const head = await openLogitsHead(session, maxDecodeRows, network.vocabSize);
-  const io = openInputs(session, Math.max(options.prefillChunkTokens, slots), slots);
-  const bindings = new Map<string, Binding>();
-
-  // Keys and values of the same rows stay bound for good; only the small inputs change from step to step.
-  const bindingFor = (first: number, rows: number): Binding => {
-    const key = `${first}+${rows}`;
-    let binding = bindings.get(key);
-    if (binding === undefined) {
-      binding = session.createBinding();
-      for (const [index, tensor] of kv.rows(first, rows).entries()) {
-        const name = `${Math.floor(index / 2)}.${index % 2 === 0 ? "key" : "value"}`;
-        binding.input(`past_key_values.${name}`, tensor);
-        binding.output(`present.${name}`, tensor);
-      }
-      bindings.set(key, binding);
-    }
-    return binding;
+  const opened: { release(): void }[] = [];
+  const keep = <T extends { release(): void }>(resource: T): T => {
+    opened.push(resource);
+    return resource;
   };
+  const releaseAll = (): void => {
+    for (const resource of opened.splice(0).toReversed()) resource.release();
+    releaseFreedMemory();
+  };
+  try {
+    const session = keep(await openSession(environment, device, { path: join(options.folder, "model.onnx") }));
+    const kv = keep(
+      await openKvStore(session, {
+        layers: network.layers,
+        kvHeads: network.kvHeads,
+        headDim: network.headDim,
+        slots,
+        maxTokens,
+        element: manifest.kvPrecision,
+      }),
+    );
+    const maxDecodeRows = kv.isContiguous ? slots : 1;
+    const head = keep(await openLogitsHead(session, maxDecodeRows, network.vocabSize));
+    const io = keep(openInputs(session, Math.max(options.prefillChunkTokens, slots), slots));
+    const bindings = keep(createBindings(session, kv));
+    return createDecoder({ session, kv, head, io, bindings, maxDecodeRows, release: releaseAll });
+  } catch (error) {
+    releaseAll();
+    throw error;
+  }
+}
 
+interface Parts {
+  readonly session: Session;
+  readonly kv: KvStore;
+  readonly head: LogitsHead;
+  readonly io: Inputs;
+  readonly bindings: Bindings;
+  readonly maxDecodeRows: number;
+  readonly release: () => void;
+}
+
+function createDecoder({ session, kv, head, io, bindings, maxDecodeRows, release }: Parts): Decoder {
   const run = async (first: number, rows: number, columns: number, logitRows: number): Promise<void> => {
-    const binding = bindingFor(first, rows);
+    const binding = bindings.of(first, rows);
     binding.input("input_ids", io.view("ids", [rows, columns]));
     binding.input("seqlens_k", io.view("lengths", [rows]));
     binding.input("total_sequence_length", io.view("total", []));
@@ -81,7 +94,6 @@ export async function openDecoder(environment: Environment, device: Device, opti
     binding.output("logits", head.logits(logitRows));
     await session.run(binding);
   };
-
   return {
     kv,
     head,
@@ -101,13 +113,35 @@ export async function openDecoder(environment: Environment, device: Device, opti
       await run(first, ids.length, 1, ids.length);
     },
     terminate: () => session.terminate(),
+    release,
+  };
+}
+
+interface Bindings {
+  /** The binding of the rows `first`…; their keys and values stay bound for good, only the small inputs change. */
+  of(first: number, rows: number): Binding;
+  release(): void;
+}
+
+function createBindings(session: Session, kv: KvStore): Bindings {
+  const bindings = new Map<string, Binding>();
+  return {
+    of(first, rows) {
+      const key = `${first}+${rows}`;
+      let binding = bindings.get(key);
+      if (binding === undefined) {
+        binding = session.createBinding();
+        for (const [index, tensor] of kv.rows(first, rows).entries()) {
+          const name = `${Math.floor(index / 2)}.${index % 2 === 0 ? "key" : "value"}`;
+          binding.input(`past_key_values.${name}`, tensor);
+          binding.output(`present.${name}`, tensor);
+        }
+        bindings.set(key, binding);
+      }
+      return binding;
+    },
     release() {
       for (const binding of bindings.values()) binding.release();
-      head.release();
-      io.release();
-      kv.release();
-      session.release();
-      releaseFreedMemory();
     },
   };
 }

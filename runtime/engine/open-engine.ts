@@ -50,7 +50,7 @@ export async function openEngine(
     ...(settings.libraryPath === null ? {} : { libraryPath: settings.libraryPath }),
   });
   try {
-    const device = chooseDevice(environment.api, settings.device, onDeviceFallback);
+    const device = chooseDevice(environment.api, settings.device, manifest.kvPrecision, onDeviceFallback);
     const decoder = await openDecoder(environment, device, {
       folder,
       manifest,

@@ -2,6 +2,7 @@
 // It does not know models.
 import { EngineError } from "../errors.ts";
 import type { OrtApi, Pointer } from "./api.ts";
+import type { ElementType } from "./tensor.ts";
 
 export type DeviceName = "cpu" | "cuda" | "webgpu";
 export type DeviceChoice = DeviceName | "auto";
@@ -12,26 +13,33 @@ export interface Device {
   readonly memoryName: string | null;
   /** Whether a tensor may begin inside another's buffer. WebGPU's "addresses" are buffer handles. */
   readonly isAddressable: boolean;
+  /** Element types its GroupQueryAttention kernel takes for keys and values. */
+  readonly kvElements: readonly ElementType[];
 }
 
 const DEVICES: Readonly<Record<DeviceName, Device>> = {
-  cpu: { name: "cpu", memoryName: null, isAddressable: true },
-  cuda: { name: "cuda", memoryName: "Cuda", isAddressable: true },
-  webgpu: { name: "webgpu", memoryName: "WebGPU_Buf", isAddressable: false },
+  cpu: { name: "cpu", memoryName: null, isAddressable: true, kvElements: ["float32", "float16"] },
+  cuda: { name: "cuda", memoryName: "Cuda", isAddressable: true, kvElements: ["float16"] },
+  webgpu: { name: "webgpu", memoryName: "WebGPU_Buf", isAddressable: false, kvElements: ["float32", "float16"] },
 };
 
 /**
- * The device to use for a choice, tried out by attaching its provider to throw-away session options.
- * `auto` takes CUDA when it can be had, else the CPU, and reports why through `onFallback`.
- * Throws EngineError("device_unavailable") with ORT's own reason when a named device cannot be had.
+ * The device to use for a choice, for a model whose keys and values are of `kvElement`; tried out by attaching its
+ * provider to throw-away session options. `auto` takes CUDA when it can be had, else the CPU, and reports why through
+ * `onFallback`. Throws EngineError("device_unavailable") with the reason when a named device cannot be had.
  */
-export function chooseDevice(api: OrtApi, choice: DeviceChoice, onFallback: (reason: string) => void): Device {
+export function chooseDevice(
+  api: OrtApi,
+  choice: DeviceChoice,
+  kvElement: ElementType,
+  onFallback: (reason: string) => void,
+): Device {
   if (choice !== "auto") {
-    probe(api, DEVICES[choice]);
+    probe(api, DEVICES[choice], kvElement);
     return DEVICES[choice];
   }
   try {
-    probe(api, DEVICES.cuda);
+    probe(api, DEVICES.cuda, kvElement);
     return DEVICES.cuda;
   } catch (error) {
     onFallback(error instanceof Error ? error.message : String(error));
@@ -60,7 +68,13 @@ function appendCuda(api: OrtApi, sessionOptions: Pointer): void {
   }
 }
 
-function probe(api: OrtApi, device: Device): void {
+function probe(api: OrtApi, device: Device, kvElement: ElementType): void {
+  if (!device.kvElements.includes(kvElement)) {
+    throw new EngineError(
+      "device_unavailable",
+      `The device "${device.name}" cannot be used: it takes no ${kvElement} keys and values; import the model with \`--kv ${device.kvElements[0]}\`.`,
+    );
+  }
   const options = api.create("CreateSessionOptions");
   try {
     appendProvider(api, options, device);

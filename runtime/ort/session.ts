@@ -114,6 +114,7 @@ export class Session {
     if (this.#isRunning) throw new EngineError("ort_failed", "A session runs one binding at a time.");
     this.#isRunning = true;
     try {
+      if (this.device.name !== "cpu") api.call("SynchronizeBoundInputs", binding.pointer);
       await api.callAsync("RunWithBinding", this.pointer, this.#runOptions, binding.pointer);
       if (this.device.name !== "cpu") api.call("SynchronizeBoundOutputs", binding.pointer);
     } catch (error) {

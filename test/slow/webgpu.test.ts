@@ -7,7 +7,7 @@ import { collect, openTestEngine, requestOf } from "../support/engine.ts";
 function hasWebGpu(): boolean {
   const environment = openEnvironment({ threads: 2 });
   try {
-    chooseDevice(environment.api, "webgpu", () => {});
+    chooseDevice(environment.api, "webgpu", "float32", () => {});
     return true;
   } catch (error) {
     console.log(`left out: ${(error as Error).message}`);

@@ -45,7 +45,7 @@ export async function openDecoderRun(folder: string, options: DecoderRunOptions 
   const { rows = 1, maxLength = 64, threads = 2 } = options;
   const manifest = JSON.parse(await readFile(join(folder, "manifest.json"), "utf8")) as RunManifest;
   const environment = openEnvironment({ threads });
-  const device = chooseDevice(environment.api, "cpu", () => {});
+  const device = chooseDevice(environment.api, "cpu", "float32", () => {});
   const session = await openSession(environment, device, { path: join(folder, "model.onnx") });
   const { layers, kvHeads, headDim, vocabSize } = manifest.network;
   const cache = new Map<string, Tensor>();

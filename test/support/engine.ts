@@ -32,7 +32,7 @@ export async function openTestEngine(
 ): Promise<TestEngine> {
   const folder = join(MODELS_FOLDER, place.id ?? "usergpt");
   const manifest = JSON.parse(await readFile(join(folder, "manifest.json"), "utf8")) as Manifest;
-  const environment = openEnvironment({ threads: 2 });
+  const environment = openEnvironment({ threads: 1 });
   const options = {
     modelId: manifest.id,
     contextWindow: manifest.contextWindow,
@@ -46,7 +46,7 @@ export async function openTestEngine(
   };
   const decoder = await openDecoder(
     environment,
-    chooseDevice(environment.api, place.device ?? "cpu", () => {}),
+    chooseDevice(environment.api, place.device ?? "cpu", "float32", () => {}),
     {
       folder,
       manifest,

@@ -20,7 +20,7 @@ beforeAll(async () => {
   environment = openEnvironment({ threads: 2 });
   const graph = new GraphBuilder("any");
   graph.output("y", graph.op("Identity", [graph.input("x", "float32", [1])]), "float32", [1]);
-  const device = chooseDevice(environment.api, "cpu", () => {});
+  const device = chooseDevice(environment.api, "cpu", "float32", () => {});
   session = await openSession(environment, device, { bytes: graph.toBytes() });
   head = await openLogitsHead(session, ROWS, VOCAB);
   rows = Array.from({ length: ROWS }, (_, row) =>

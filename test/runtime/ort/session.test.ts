@@ -16,7 +16,7 @@ beforeAll(() => {
 afterAll(() => environment.release());
 
 function open(graph: GraphBuilder): Promise<Session> {
-  const cpu = chooseDevice(environment.api, "cpu", () => {});
+  const cpu = chooseDevice(environment.api, "cpu", "float32", () => {});
   return openSession(environment, cpu, { bytes: graph.toBytes() });
 }
 
@@ -104,7 +104,7 @@ describe("Session", () => {
   });
 
   it("throws ORT's own message", async () => {
-    const cpu = chooseDevice(environment.api, "cpu", () => {});
+    const cpu = chooseDevice(environment.api, "cpu", "float32", () => {});
     const garbage = openSession(environment, cpu, { bytes: new Uint8Array([1, 2, 3]) });
     await expect(garbage).rejects.toMatchObject({ code: "ort_failed", message: expect.stringContaining("protobuf") });
     const missing = openSession(environment, cpu, { path: "/nowhere/model.onnx" });
@@ -161,12 +161,23 @@ describe("chooseDevice", () => {
   it("says what ORT says when a named device cannot be had, and auto falls back with the same reason", () => {
     // The packaged library for this platform comes without the CUDA provider library.
     const reasons: string[] = [];
-    const device = chooseDevice(environment.api, "auto", (reason) => reasons.push(reason));
+    const device = chooseDevice(environment.api, "auto", "float16", (reason) => reasons.push(reason));
     if (device.name === "cuda") return;
     expect(device.name).toBe("cpu");
     expect(reasons).toHaveLength(1);
-    expect(() => chooseDevice(environment.api, "cuda", () => {})).toThrow('The device "cuda" cannot be used: ');
-    expect(() => chooseDevice(environment.api, "cuda", () => {})).toThrow(reasons[0]!);
+    expect(() => chooseDevice(environment.api, "cuda", "float16", () => {})).toThrow(
+      'The device "cuda" cannot be used: ',
+    );
+    expect(() => chooseDevice(environment.api, "cuda", "float16", () => {})).toThrow(reasons[0]!);
+  });
+
+  it("refuses a device whose attention kernel does not take the model's keys and values, with the way out", () => {
+    const sentence =
+      'The device "cuda" cannot be used: it takes no float32 keys and values; import the model with `--kv float16`.';
+    expect(() => chooseDevice(environment.api, "cuda", "float32", () => {})).toThrow(sentence);
+    const reasons: string[] = [];
+    expect(chooseDevice(environment.api, "auto", "float32", (reason) => reasons.push(reason)).name).toBe("cpu");
+    expect(reasons).toEqual([sentence]);
   });
 });
 
