@@ -7,7 +7,7 @@ import { normaliseText, plainWords } from "./words.ts";
 
 const SHINGLE_WORDS = 5;
 /** From this estimated Jaccard similarity on, two texts are near duplicates. */
-export const NEAR_DUPLICATE_JACCARD = 0.8;
+const NEAR_DUPLICATE_JACCARD = 0.8;
 /** 21 bands of 6 values let a pair of similarity 0.8 meet with probability 1 − (1 − 0.8⁶)²¹ = 0.998. */
 const BANDS = 21;
 const BAND_VALUES = Math.floor(SIGNATURE_LENGTH / BANDS);

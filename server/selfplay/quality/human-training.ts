@@ -15,7 +15,7 @@ export interface LabelledQuestion {
 }
 
 const EPOCHS = 12;
-const RATE = 1;
+const RATE = 3;
 const DECAY = 1e-5;
 /** One source in this many is held out. */
 const HOLD_OUT = 5;

@@ -2,7 +2,9 @@
 // It does not know what is measured with them.
 
 /** What Python's `str.split()` splits at; JavaScript's `\s` lacks the separators 1C–1F and 85 and has FEFF besides. */
-const pythonSpaces = /[\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/;
+const pythonSpaces = new RegExp(
+  `[\\t-\\r${String.fromCharCode(0x1c, 0x1d, 0x1e, 0x1f)} \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+`,
+);
 
 /** Words as LexicalRichness 0.5.1 makes them: digits and dashes vanish, ASCII punctuation separates, curly quotes stay. */
 export function richnessWords(text: string): string[] {
