@@ -42,7 +42,7 @@ const chunkSchema = z.object({
         delta: z.object({ content: z.string().nullish(), refusal: z.string().nullish() }).nullish(),
         finish_reason: z.string().nullish(),
         // vLLM and SGLang: the stop string, or the id of a stop token.
-        stop_reason: z.unknown(),
+        stop_reason: z.unknown().optional(),
         realchat: z.object({ end_of_conversation: z.boolean() }).nullish().catch(null),
       }),
     )
