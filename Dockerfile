@@ -29,12 +29,12 @@ COPY --from=dependencies-cuda12 /app/node_modules /app/node_modules
 # A provider built for another CUDA is found out here rather than at the first start. The driver is not in the image.
 RUN ldd /app/node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so > /tmp/needs \
     && ! grep 'not found' /tmp/needs | grep -v libcuda.so.1 && rm /tmp/needs
-ENV REALCHAT_DEVICE=cuda
 
 FROM ${DEVICE}
 WORKDIR /app
 COPY . .
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin realchat
+# The only folder the server may write to; mount a volume there to keep it.
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin realchat && install -d -o realchat -g realchat data
 USER 10001
 ENV NODE_ENV=production PATH=/app/node_modules/.bin:$PATH REALCHAT_HOST=0.0.0.0 REALCHAT_PORT=8080
 EXPOSE 8080
