@@ -10,10 +10,10 @@ import { validate } from "../openai/validation.ts";
 import { reportError } from "../report-error.ts";
 import { openRequestScope } from "../request-scope.ts";
 import { toAnswer, toFrames } from "../selfplay/answer.ts";
-import { playDialogue } from "../selfplay/dialogue.ts";
 import { meterDialogue } from "../selfplay/meter.ts";
-import { toDialogueRequest } from "../selfplay/request.ts";
 import { selfplaySchema } from "../selfplay/schema.ts";
+import { findSimulator } from "../selfplay/simulators/catalog.ts";
+import { toPromptedSimulation } from "../selfplay/simulators/simulation-request.ts";
 
 const path = "/v1/selfplay/dialogues";
 
@@ -23,14 +23,14 @@ export function selfplayRoutes({ catalog, config, lifecycle, log, metrics }: App
   app.post(path, async (c) => {
     const body = validate(selfplaySchema, await readJsonBody(c, config.maxBodyBytes));
     const id = `dlg_${randomUUID().replaceAll("-", "")}`;
-    const request = toDialogueRequest(body, catalog, id);
+    const { simulator, request } = toPromptedSimulation(body, catalog, id);
     const options = {
       format: body.format ?? "openai",
       createdAtS: Math.floor(Date.now() / 1000),
       hasTokenIds: body.return_token_ids ?? false,
     };
     const scope = openRequestScope(c.req.raw.signal, lifecycle);
-    const played = playDialogue(request, scope.signal);
+    const played = findSimulator(simulator).play(request, scope.signal);
     const events = meterDialogue(played, request, metrics, c.var.logFields, scope.close);
     if (body.stream !== true) return c.json(await toAnswer(events, options, scope.signal));
     return sseResponse(c, toFrames(id, events, options, scope.signal), {

@@ -14,8 +14,22 @@ const defaultModelIds: Readonly<Record<ModelRole, string>> = { user: "usergpt", 
 /** A question that runs this long is taken as it is; an answer may run until its window is full. */
 const defaultMaxTokens: Readonly<Record<ModelRole, number | null>> = { user: 512, assistant: null };
 
-/** What the loop needs, with every default filled in. Throws ApiError that names the field at fault. */
-export function toDialogueRequest(body: SelfplayBody, catalog: ModelCatalog, id: string): DialogueRequest {
+/** The fields of a request that bear on two models at play. */
+export type DialogueBody = Pick<
+  SelfplayBody,
+  "user" | "assistant" | "messages" | "system" | "seed" | "max_turns" | "sampling"
+>;
+
+/**
+ * What the loop needs, with every default filled in; `userRole` is the role of models that may play the user. Throws ApiError
+ * that names the field at fault.
+ */
+export function toDialogueRequest(
+  body: DialogueBody,
+  catalog: ModelCatalog,
+  id: string,
+  userRole: ModelRole = "user",
+): DialogueRequest {
   const { system: seedSystem, rounds } = readSeed(body.messages ?? []);
   if (seedSystem !== null && typeof body.system?.assistant === "string") {
     throw invalid(
@@ -32,8 +46,10 @@ export function toDialogueRequest(body: SelfplayBody, catalog: ModelCatalog, id:
     );
   }
   const side = (role: ModelRole, system: string | null): SideSetup => {
-    const model = findModel(catalog, role, body[role] ?? defaultModelIds[role]);
-    return { model, system, ...readSampling(model.info, body.sampling?.[role] ?? {}) };
+    const wanted = role === "user" ? userRole : role;
+    const modelId = body[role] ?? body[wanted] ?? defaultModelIds[wanted];
+    const model = findModel(catalog, role, modelId, wanted);
+    return { model, system, ...readSampling(model.info, body.sampling?.[role] ?? {}, role) };
   };
   return {
     id,
@@ -46,17 +62,16 @@ export function toDialogueRequest(body: SelfplayBody, catalog: ModelCatalog, id:
   };
 }
 
-function findModel(catalog: ModelCatalog, role: ModelRole, id: string): ChatModel {
+function findModel(catalog: ModelCatalog, field: ModelRole, id: string, role: ModelRole = field): ChatModel {
   const model = catalog.get(id);
   if (model === undefined) {
-    throw new ApiError(404, modelNotFound(id).message, { param: role, code: "model_not_found" });
+    throw new ApiError(404, modelNotFound(id).message, { param: field, code: "model_not_found" });
   }
   if (model.info.role !== role) {
     const turns = { user: "the user's turns", assistant: "the assistant's turns" };
-    throw invalid(
-      role,
-      `the model \`${id}\` writes ${turns[model.info.role]}, and here ${turns[role]} are to be written.`,
-    );
+    const wanted =
+      field === role ? `${turns[role]} are to be written` : "an assistant's model is to play the user: see `simulator`";
+    throw invalid(field, `the model \`${id}\` writes ${turns[model.info.role]}, and here ${wanted}.`);
   }
   return model;
 }
@@ -89,7 +104,11 @@ function readSeed(messages: readonly ChatMessage[]): { system: string | null; ro
   return { system, rounds };
 }
 
-function readSampling(info: ModelInfo, body: SamplingBody): Pick<SideSetup, "sampling" | "maxTokens" | "stop"> {
+function readSampling(
+  info: ModelInfo,
+  body: SamplingBody,
+  role: ModelRole = info.role,
+): Pick<SideSetup, "sampling" | "maxTokens" | "stop"> {
   const { recommendedSampling: own } = info;
   const stop = typeof body.stop === "string" ? [body.stop] : (body.stop ?? []);
   return {
@@ -104,12 +123,13 @@ function readSampling(info: ModelInfo, body: SamplingBody): Pick<SideSetup, "sam
       repetitionPenalty: body.repetition_penalty ?? 1,
       logitBias: new Map(),
     },
-    maxTokens: body.max_completion_tokens ?? body.max_tokens ?? defaultMaxTokens[info.role],
+    maxTokens: body.max_completion_tokens ?? body.max_tokens ?? defaultMaxTokens[role],
     // As in chat completions, an empty stop string asks for nothing.
     stop: stop.filter((text) => text !== ""),
   };
 }
 
-function invalid(param: string, reason: string): ApiError {
+/** 400 for a field whose value cannot be. */
+export function invalid(param: string, reason: string): ApiError {
   return new ApiError(400, `Invalid '${param}': ${reason}`, { param, code: "invalid_value" });
 }

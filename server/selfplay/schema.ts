@@ -2,9 +2,10 @@
 // Fields it does not know are refused by name: nobody's SDK sends any here, and a mistyped one would silently change the data.
 // It does not know which models there are; request.ts does.
 import { z } from "zod";
-import { excerpt } from "../openai/error.ts";
 import { chatCompletionSchema } from "../openai/schema.ts";
 import { integerBound } from "../openai/validation.ts";
+import { closed } from "./closed.ts";
+import { simulationFields } from "./simulators/simulation-schema.ts";
 
 const chat = chatCompletionSchema.in.shape;
 
@@ -33,6 +34,9 @@ export const selfplaySchema = closed({
   system: closed({ user: text.nullish(), assistant: text.nullish() }).nullish(),
   seed: chat.seed,
   max_turns: z.int().min(1, integerBound).max(maxTurnsLimit, integerBound).nullish(),
+  ...simulationFields,
+  /** What the dialogue starts from: a question, an intent, a profile or a topic, as the mode takes it. */
+  prompt: text.min(1).nullish(),
   sampling: closed({ user: samplingSchema.nullish(), assistant: samplingSchema.nullish() }).nullish(),
   stream: z.boolean().nullish(),
   format: z.enum(["openai", "sharegpt"]).nullish(),
@@ -41,19 +45,3 @@ export const selfplaySchema = closed({
 
 export type SelfplayBody = z.infer<typeof selfplaySchema>;
 export type SamplingBody = z.infer<typeof samplingSchema>;
-
-/** An object of these fields and no others. */
-function closed<T extends z.ZodRawShape>(shape: T) {
-  return z.looseObject(shape).superRefine((value, context) => {
-    for (const field of Object.keys(value)) {
-      if (Object.hasOwn(shape, field)) continue;
-      const known = Object.keys(shape).join(", ");
-      context.addIssue({
-        code: "custom",
-        path: [field],
-        message: `Unknown parameter: '${excerpt(field)}'. Known here are: ${known}.`,
-        params: { isSentence: true, code: "unknown_parameter" },
-      });
-    }
-  });
-}
