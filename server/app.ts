@@ -13,6 +13,7 @@ import { reportError } from "./report-error.ts";
 import { chatRoutes } from "./routes/chat.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { opsRoutes } from "./routes/ops.ts";
+import { selfplayJobRoutes } from "./routes/selfplay-jobs.ts";
 import { selfplayRoutes } from "./routes/selfplay.ts";
 
 /** Every endpoint of the server over the given models. */
@@ -28,7 +29,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
       "/v1/*",
       cors({
         origin: config.corsOrigins.includes("*") ? "*" : [...config.corsOrigins],
-        allowMethods: ["GET", "POST"],
+        allowMethods: ["GET", "POST", "DELETE"],
         exposeHeaders: ["x-request-id", "retry-after", "retry-after-ms"],
         maxAge: 600,
       }),
@@ -41,6 +42,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route("/", modelRoutes(deps));
   app.route("/", chatRoutes(deps));
   app.route("/", selfplayRoutes(deps));
+  app.route("/", selfplayJobRoutes(deps));
 
   const answer = (error: unknown, c: Context<AppEnv>) => {
     const { status, body, headers } = reportError(error, c, log);

@@ -1,5 +1,6 @@
 // Owns the table of every setting: where it may be given, what it accepts, its default and its meaning.
 // Help text and the README's table are printed from it. It does not read anything: server/config.ts does.
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import type { Config } from "./config.ts";
@@ -11,7 +12,7 @@ export interface ConfigOption {
   readonly flag: string | null;
   readonly env: string;
   /** `list` options may be repeated as flags and are separated by commas in the environment. */
-  readonly kind: "text" | "integer" | "list" | "paths";
+  readonly kind: "text" | "integer" | "list" | "path" | "paths";
   readonly schema: z.ZodType;
   /** What the schema accepts, to complete the sentence "--port must be …". */
   readonly expects: string;
@@ -135,6 +136,39 @@ export const configOptions: readonly ConfigOption[] = [
     fallback: "auto",
     meaning:
       "Compute a lone sequence as a row of two, so that answers do not depend on what runs beside them; `auto` follows the model's manifest.",
+  },
+  {
+    key: "dataFolder",
+    flag: "data",
+    env: "REALCHAT_DATA",
+    kind: "path",
+    schema: z.string().min(1),
+    expects: "a folder",
+    fallback: resolve("data"),
+    fallbackText: "`./data`",
+    meaning: "Folder that keeps self-play jobs; made when the first job comes. One server at a time may use it.",
+  },
+  {
+    key: "databaseUrl",
+    flag: null,
+    env: "DATABASE_URL",
+    kind: "text",
+    schema: nothingOr("", z.string().regex(/^postgres(ql)?:\/\/\S+$/)),
+    expects: "an address such as postgresql://user:password@host/database",
+    fallback: null,
+    fallbackText: "none: the data folder",
+    meaning: "PostgreSQL server to keep jobs in; any number of gateways may share it. Environment only.",
+  },
+  {
+    key: "leaseS",
+    flag: "lease",
+    env: "REALCHAT_LEASE",
+    kind: "integer",
+    schema: integer(1, 3600),
+    expects: `${wholeNumber(1, 3600)} (seconds)`,
+    fallback: 15,
+    meaning:
+      "Seconds after which other gateways on the same PostgreSQL take over the dialogues of one that fell silent.",
   },
   {
     key: "maxQueuedRequests",

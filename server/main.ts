@@ -14,6 +14,8 @@ import { createLifecycle } from "./lifecycle.ts";
 import { type Log, createLog } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import type { ModelCatalog } from "./model-catalog.ts";
+import { JobService } from "./selfplay/jobs/job-service.ts";
+import { StoreError } from "./selfplay/store/database.ts";
 import { welcome } from "./welcome.ts";
 
 /** A server that listens. */
@@ -41,15 +43,19 @@ export async function startServer(
   metrics.describe(catalog.list().map((model) => model.info));
   if (catalog.upstreams !== undefined) metrics.watchUpstreams(catalog.upstreams);
   const lifecycle = createLifecycle();
-  const { server, idle } = createHttpServer(createApp({ catalog, config, lifecycle, log, metrics }).fetch);
+  const jobs = new JobService({ catalog, config, log });
+  const { server, idle } = createHttpServer(createApp({ catalog, config, jobs, lifecycle, log, metrics }).fetch);
   try {
+    await jobs.start();
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen(config.port, config.host, resolve);
     });
   } catch (error) {
+    await jobs.drain(AbortSignal.abort());
+    await jobs.close();
     await catalog.close();
-    throw listenError(error, config);
+    throw error instanceof StoreError ? error : listenError(error, config);
   }
 
   const url = urlOf(server.address() as AddressInfo);
@@ -66,10 +72,11 @@ export async function startServer(
       // Time for the last words to be sent; a client that does not read them would keep us for ever.
       timer = setTimeout(() => server.closeAllConnections(), farewellMs);
     }, config.drainTimeoutS * 1000);
-    await idle();
+    await Promise.all([idle(), jobs.drain(lifecycle.stopSignal)]);
     clearTimeout(timer);
     server.close();
     server.closeAllConnections();
+    await jobs.close();
     await catalog.close();
     log.info("stopped");
   }
@@ -127,7 +134,7 @@ if (import.meta.main) {
     process.exit(0);
   } catch (error) {
     // What a person can put right is one sentence; anything else is a fault of ours and shows where.
-    const isForPeople = error instanceof ConfigError || error instanceof EngineError;
+    const isForPeople = error instanceof ConfigError || error instanceof EngineError || error instanceof StoreError;
     console.error(isForPeople ? error.message : error);
     process.exit(error instanceof ConfigError ? 2 : 1);
   }

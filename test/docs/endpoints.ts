@@ -4,6 +4,7 @@ import { createApp } from "../../server/app.ts";
 import { createLifecycle } from "../../server/lifecycle.ts";
 import { createLog } from "../../server/log.ts";
 import { scriptedCatalog, testConfig, testMetrics } from "../support/app-harness.ts";
+import { JobService } from "../../server/selfplay/jobs/job-service.ts";
 import { code, markdownTable } from "./markdown.ts";
 
 const meanings: Readonly<Record<string, string>> = {
@@ -35,11 +36,13 @@ export function endpointsTable(): string {
 
 /** As `METHOD /path`, in the app's order. */
 function servedEndpoints(): string[] {
+  const [catalog, config, log] = [scriptedCatalog([]), testConfig(), createLog("silent")];
   const app = createApp({
-    catalog: scriptedCatalog([]),
-    config: testConfig(),
+    catalog,
+    config,
+    jobs: new JobService({ catalog, config, log }),
     lifecycle: createLifecycle(),
-    log: createLog("silent"),
+    log,
     metrics: testMetrics(),
   });
   // "ALL" is middleware, or the answer to methods that an endpoint does not have.

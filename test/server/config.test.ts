@@ -54,10 +54,11 @@ describe("values", () => {
   });
 
   it("every option is read under its flag, its variable and its key", () => {
-    const samples: Record<string, string> = { integer: "17", text: "off", list: "*", paths: "/x" };
+    const samples: Record<string, string> = { integer: "17", text: "off", list: "*", path: "/x", paths: "/x" };
+    const own: Record<string, string> = { maxBodyBytes: "2048", databaseUrl: "postgresql://user@host/database" };
     for (const option of configOptions) {
       const words = /^one of (\w+)/.exec(option.expects);
-      const text = words?.[1] ?? (option.key === "maxBodyBytes" ? "2048" : samples[option.kind]) ?? "";
+      const text = own[option.key] ?? words?.[1] ?? samples[option.kind] ?? "";
       const fromEnv = readConfig([], { [option.env]: text })[option.key];
       expect(fromEnv).toEqual(
         option.kind === "list" || option.kind === "paths" ? [text] : option.kind === "integer" ? Number(text) : text,

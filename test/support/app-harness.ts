@@ -1,4 +1,7 @@
 // The app over scripted models, without a socket, with its log captured: a test that leaves an unexpected error logged fails.
+import { randomUUID } from "node:crypto";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, onTestFinished } from "vitest";
 import type { ModelCatalog } from "../../server/model-catalog.ts";
 import { createApp } from "../../server/app.ts";
@@ -6,6 +9,7 @@ import { type Config, readConfig } from "../../server/config.ts";
 import { createLifecycle } from "../../server/lifecycle.ts";
 import { createLog } from "../../server/log.ts";
 import { createMetrics } from "../../server/metrics.ts";
+import { JobService } from "../../server/selfplay/jobs/job-service.ts";
 import { type ScriptedModel, scriptedModel } from "./scripted-model.ts";
 
 type LogLine = Readonly<Record<string, unknown>>;
@@ -38,8 +42,13 @@ export function scriptedCatalog(models: readonly ScriptedModel[], isReady = true
   };
 }
 
-/** Defaults, whatever the environment of the test run says. */
-export const testConfig = (over: Partial<Config> = {}): Config => ({ ...readConfig([], {}), port: 0, ...over });
+/** Defaults, whatever the environment of the test run says; what is stored is nobody else's. */
+export const testConfig = (over: Partial<Config> = {}): Config => ({
+  ...readConfig([], {}),
+  port: 0,
+  dataFolder: join(tmpdir(), `realchat-data-${randomUUID()}`),
+  ...over,
+});
 
 /** Collects log lines and fails the running test for errors that it has not taken. */
 export function captureLog() {
@@ -60,7 +69,9 @@ export function createHarness({ models = [scriptedModel()], config, isReady, met
   const catalog = scriptedCatalog(models, isReady);
   const ownMetrics = metrics ?? testMetrics();
   ownMetrics.describe(models.map((model) => model.info));
-  const app = createApp({ catalog, config: testConfig(config), lifecycle, log: captured.log, metrics: ownMetrics });
+  const settings = testConfig(config);
+  const jobs = new JobService({ catalog, config: settings, log: captured.log });
+  const app = createApp({ catalog, config: settings, jobs, lifecycle, log: captured.log, metrics: ownMetrics });
   const send = (
     method: string,
     path: string,

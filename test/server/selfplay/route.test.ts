@@ -11,6 +11,7 @@ import { createMetrics } from "../../../server/metrics.ts";
 import { readServerSentData } from "../../../server/selfplay/remote-dialogue.ts";
 import { turnSeed } from "../../../server/selfplay/seeds.ts";
 import { catalogOf } from "./play.ts";
+import { JobService } from "../../../server/selfplay/jobs/job-service.ts";
 import { type Script, SpellingModel } from "./spelling-model.ts";
 
 const path = "/v1/selfplay/dialogues";
@@ -25,7 +26,8 @@ function open(userScript: Script, assistantScript: Script, contextWindow = 1000)
   const lifecycle = createLifecycle();
   const metrics = createMetrics({ version: "0", hasProcessMetrics: false });
   metrics.describe(catalog.list().map((model) => model.info));
-  const app = createApp({ catalog, config, lifecycle, log, metrics });
+  const jobs = new JobService({ catalog, config, log });
+  const app = createApp({ catalog, config, jobs, lifecycle, log, metrics });
   const post = (body: unknown, signal = new AbortController().signal) =>
     app.request(path, {
       method: "POST",

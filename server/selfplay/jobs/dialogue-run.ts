@@ -1,0 +1,226 @@
+// Owns one dialogue of a job from the moment it was taken to the moment it is ended or put back: every turn is committed before
+// the next begins, under the lease it was taken with. It decides nothing about other dialogues; runner.ts does.
+import { EngineError } from "../../../runtime/errors.ts";
+import type { ChatUsage, ModelRole } from "../../../runtime/chat-model.ts";
+import type { Dialogue, DialogueEvent, DialogueRequest, Turn } from "../dialogue-types.ts";
+import type { Database } from "../store/database.ts";
+import { findDialogue } from "../store/dialogue-store.ts";
+import {
+  commitTurn,
+  type DialogueEnd,
+  dropDrafts,
+  endDialogue,
+  type JobProgress,
+  releaseDialogue,
+} from "../store/lease-store.ts";
+import type { Json, Lease, StoredTurn } from "../store/records.ts";
+import type { LiveHub } from "./live-hub.ts";
+import { recordOf } from "./record.ts";
+import type { Versions } from "./versions.ts";
+
+/** What a dialogue needs besides itself. */
+export interface RunContext {
+  readonly database: Database;
+  readonly hub: LiveHub;
+  readonly leaseMs: number;
+  readonly owner: string;
+  readonly versions: Versions;
+  /** What a turn of that side cost, in the currency of the budget. */
+  readonly priceOf: (role: ModelRole, usage: ChatUsage) => number;
+}
+
+/** How others interfere with a dialogue that is being played. */
+export interface RunControl {
+  /** Ends it as cancelled. */
+  readonly cancel: AbortSignal;
+  /** Leaves at once and writes nothing more: it belongs to somebody else, or the time to finish is over. */
+  readonly leave: AbortSignal;
+  /** Whether to put it back at the next turn's end. */
+  shouldYield(): boolean;
+}
+
+/** A dialogue as it is to be played. */
+export interface RunnableDialogue {
+  readonly request: DialogueRequest;
+  /** Turns that are not sampled; committed before anything else. */
+  readonly given: readonly Turn[];
+  play(past: readonly Turn[], signal: AbortSignal): AsyncIterable<DialogueEvent>;
+  /** More about how it came about. */
+  readonly provenance: Json;
+}
+
+/** What became of it, and of the job as far as was seen. */
+export interface RunResult {
+  readonly outcome: "completed" | "failed" | "cancelled" | "put_back" | "left";
+  readonly progress: JobProgress | null;
+  readonly dialogue: Dialogue | null;
+}
+
+const left: RunResult = { outcome: "left", progress: null, dialogue: null };
+
+/** After a full queue; it empties as fast as turns end. */
+const queueFullDelayMs = 1000;
+
+/** Plays a dialogue from its last committed turn. Throws LeaseLostError, and what the store throws. */
+export async function runDialogue(
+  lease: Lease,
+  runnable: RunnableDialogue,
+  context: RunContext,
+  control: RunControl,
+): Promise<RunResult> {
+  return new DialogueRun(lease, runnable, context, control).run();
+}
+
+class DialogueRun {
+  readonly #lease: Lease;
+  readonly #runnable: RunnableDialogue;
+  readonly #context: RunContext;
+  readonly #control: RunControl;
+  readonly #takenBack: number[] = [];
+  #kept: StoredTurn[] = [];
+  #nextOrdinal = 0;
+  #startedMs = 0;
+  #firstTokenMs: number | null = null;
+
+  constructor(lease: Lease, runnable: RunnableDialogue, context: RunContext, control: RunControl) {
+    this.#lease = lease;
+    this.#runnable = runnable;
+    this.#context = context;
+    this.#control = control;
+  }
+
+  async run(): Promise<RunResult> {
+    await this.#restore();
+    const { cancel, leave } = this.#control;
+    const signal = AbortSignal.any([cancel, leave]);
+    const events = this.#runnable.play(this.#kept, signal)[Symbol.asyncIterator]();
+    let dialogue: Dialogue | null = null;
+    try {
+      for (;;) {
+        let step: IteratorResult<DialogueEvent, unknown>;
+        try {
+          step = await events.next();
+        } catch (error) {
+          // What comes from here is a model's failure; the store's are thrown below and are the runner's.
+          return leave.aborted ? left : await this.#fail(error, dialogue);
+        }
+        if (leave.aborted) return left;
+        if (step.done === true) break;
+        if (step.value.type === "end") {
+          dialogue = step.value.dialogue; // the loop goes on: a failure is thrown after it
+          continue;
+        }
+        const result = await this.#take(step.value);
+        if (result !== null) return result;
+      }
+    } finally {
+      await events.return?.(undefined);
+    }
+    if (dialogue === null) throw new Error(`Dialogue '${this.#runnable.request.id}' was told without its end.`);
+    const { stopReason, stoppedBy } = dialogue;
+    const status = stopReason === "cancelled" ? "cancelled" : "completed";
+    return this.#end({ status, stopReason, stoppedBy, error: null }, dialogue);
+  }
+
+  /** What was committed before; a new dialogue's given turns are committed now. */
+  async #restore(): Promise<void> {
+    const { database } = this.#context;
+    await dropDrafts(database, this.#lease);
+    const stored = await findDialogue(database, this.#lease.jobId, this.#lease.index);
+    const turns = stored?.turns ?? [];
+    this.#nextOrdinal = (turns.at(-1)?.ordinal ?? -1) + 1;
+    this.#kept = turns.filter(({ isKept }) => isKept);
+    for (const given of this.#runnable.given.slice(turns.length)) {
+      await this.#commit({ ...given, isKept: true, firstTokenMs: null, durationMs: null });
+    }
+  }
+
+  /** Writes down what an event brings; a result ends the run. */
+  async #take(event: Exclude<DialogueEvent, { type: "end" }>): Promise<RunResult | null> {
+    const { hub } = this.#context;
+    const { jobId, index: dialogueIndex } = this.#lease;
+    switch (event.type) {
+      case "turn_start":
+        if (this.#control.shouldYield()) return this.#putBack(0);
+        this.#startedMs = performance.now();
+        this.#firstTokenMs = null;
+        return null;
+      case "token": {
+        this.#firstTokenMs ??= performance.now() - this.#startedMs;
+        const { role, turn, text } = event;
+        if (hub.hasListeners(jobId)) hub.tell(jobId, { dialogueIndex, role, turn, text });
+        return null;
+      }
+      case "turn_discarded": {
+        const taken = this.#kept.findLast(({ role, turn }) => role === event.role && turn === event.turn);
+        // Refused drafts were never kept.
+        if (taken !== undefined && event.rejection === undefined) this.#takenBack.push(taken.ordinal);
+        return null;
+      }
+      case "turn_end":
+      default:
+        return this.#takeTurn(event);
+    }
+  }
+
+  async #takeTurn(event: Extract<DialogueEvent, { type: "turn_end" }>): Promise<RunResult | null> {
+    const { role, turn, content, isKept, cause, seed, usage, tokenIds, choice, rejection } = event;
+    const progress = await this.#commit({
+      role,
+      turn,
+      content,
+      isKept,
+      origin: { cause, seed, usage, tokenIds, ...(choice === undefined ? {} : { choice }) },
+      ...(rejection === undefined ? {} : { rejection }),
+      firstTokenMs: this.#firstTokenMs,
+      durationMs: performance.now() - this.#startedMs,
+    });
+    // A draft that was refused is followed by more: by its redraw or by the end.
+    if (!isKept) return null;
+    if (progress.isSpent) {
+      const [last] = this.#kept.slice(-1);
+      if (role === "user" && last !== undefined) this.#takenBack.push(last.ordinal);
+      return this.#end({ status: "completed", stopReason: "budget", stoppedBy: null, error: null }, null);
+    }
+    return progress.status === "paused" || this.#control.shouldYield() ? this.#putBack(0) : null;
+  }
+
+  async #commit(turn: Omit<StoredTurn, "ordinal">): Promise<JobProgress> {
+    const { database, hub, leaseMs, priceOf } = this.#context;
+    const { origin } = turn;
+    const paid = origin === null ? [] : [origin.usage, ...(origin.choice?.losers ?? []).map(({ usage }) => usage)];
+    const money = paid.reduce((sum, usage) => sum + priceOf(turn.role, usage), 0);
+    const stored = { ...turn, ordinal: this.#nextOrdinal };
+    const progress = await commitTurn(database, this.#lease, stored, money, leaseMs);
+    this.#nextOrdinal += 1;
+    if (turn.isKept) this.#kept.push(stored);
+    hub.tell(this.#lease.jobId, null);
+    return progress;
+  }
+
+  async #putBack(delayMs: number): Promise<RunResult> {
+    await releaseDialogue(this.#context.database, this.#lease, delayMs);
+    return { outcome: "put_back", progress: null, dialogue: null };
+  }
+
+  async #fail(error: unknown, dialogue: Dialogue | null): Promise<RunResult> {
+    const code = error instanceof EngineError ? error.code : null;
+    if (code === "queue_full") return this.#putBack(queueFullDelayMs);
+    if (code === "draining") return this.#putBack(0);
+    const stoppedBy = dialogue?.stoppedBy ?? null;
+    if (this.#control.cancel.aborted) {
+      return this.#end({ status: "cancelled", stopReason: "cancelled", stoppedBy, error: null }, dialogue);
+    }
+    const reason = error instanceof Error ? error.message : String(error);
+    return this.#end({ status: "failed", stopReason: "error", stoppedBy, error: reason }, dialogue);
+  }
+
+  async #end(end: Omit<DialogueEnd, "record" | "takenBack">, dialogue: Dialogue | null): Promise<RunResult> {
+    const { database, hub, owner, versions } = this.#context;
+    const { request, provenance } = this.#runnable;
+    const record = { ...recordOf(request, dialogue), ...provenance, versions, gateway: owner };
+    const progress = await endDialogue(database, this.#lease, { ...end, record, takenBack: this.#takenBack });
+    hub.tell(this.#lease.jobId, null);
+    return { outcome: end.status, progress, dialogue };
+  }
+}

@@ -1,0 +1,129 @@
+// Owns the way from a checked request to what is stored and played: models with their hashes, sampling with every default filled in.
+// A dialogue is always built from the plan, never from the request, so that a resumed one is told just what the first was.
+import type { ModelRole } from "../../../runtime/chat-model.ts";
+import type { ModelCatalog } from "../../model-catalog.ts";
+import type { Turn } from "../dialogue-types.ts";
+import { randomRootSeed } from "../seeds.ts";
+import type { SideSetup } from "../side.ts";
+import { findSimulator } from "../simulators/catalog.ts";
+import { type SimulatedBody, type Simulation, toSimulation } from "../simulators/simulation-request.ts";
+import type { SeedItem, SimulationMode, SimulatorName } from "../simulators/simulator.ts";
+import type { Json, NewJob, StoredJob } from "../store/records.ts";
+import type { RunnableDialogue } from "./dialogue-run.ts";
+import type { JobBody } from "./job-schema.ts";
+
+/** Which model it is, beyond its name: another one of that name may not go on with a dialogue. */
+interface ModelPlan {
+  readonly id: string;
+  readonly model_hash: string;
+  readonly template_hash: string;
+}
+
+export interface JobPlan {
+  readonly simulator: SimulatorName;
+  readonly mode: SimulationMode;
+  readonly models: Readonly<Record<ModelRole, ModelPlan>>;
+  /** The request of every single dialogue, its seed item left out. */
+  readonly dialogue: SimulatedBody;
+}
+
+/** A job as it is stored. Throws ApiError that names the field at fault. */
+export function planJob(body: JobBody, catalog: ModelCatalog, id: string, seedItems: readonly SeedItem[]): NewJob {
+  const { count, concurrency, budget, metadata, seeds: _, ...dialogue } = body;
+  const first = simulate(dialogue, catalog, dialogueId(id, 0), seedItems[0] ?? null);
+  const { user, assistant } = first.request;
+  const plan: JobPlan = {
+    simulator: first.simulator,
+    mode: first.request.mode,
+    models: { user: planModel(user), assistant: planModel(assistant) },
+    dialogue: {
+      ...dialogue,
+      simulator: first.simulator,
+      mode: first.request.mode,
+      user: user.model.info.id,
+      assistant: assistant.model.info.id,
+      sampling: { user: planSampling(user), assistant: planSampling(assistant) },
+    },
+  };
+  return {
+    id,
+    seed: body.seed ?? randomRootSeed(),
+    count,
+    concurrency: concurrency ?? null,
+    budgetTokens: budget?.tokens ?? null,
+    budgetMoney: budget?.money ?? null,
+    request: body,
+    plan: plan as unknown as Json,
+    metadata: metadata ?? null,
+    seedItems: seedItems as unknown as readonly Json[],
+  };
+}
+
+/** The plan of a stored job. */
+export const planOf = ({ plan }: Pick<StoredJob, "plan">) => plan as unknown as JobPlan;
+
+/** Why this gateway cannot play a job, in a sentence; null when it can. */
+export function obstacleOf(job: StoredJob, catalog: ModelCatalog): string | null {
+  const { models } = planOf(job);
+  for (const { id, model_hash: modelHash, template_hash: templateHash } of Object.values(models)) {
+    const info = catalog.get(id)?.info;
+    if (info === undefined) return `The model '${id}' is not served here.`;
+    if (info.modelHash !== modelHash || info.templateHash !== templateHash) {
+      return `The model '${id}' served here is another one than the job began with: its weights or template differ.`;
+    }
+  }
+  return null;
+}
+
+/** Dialogue `index` of a job, ready to be played by the models of this gateway. */
+export function toRunnable(
+  job: StoredJob,
+  index: number,
+  seedItem: SeedItem | null,
+  catalog: ModelCatalog,
+): RunnableDialogue {
+  const { dialogue } = planOf(job);
+  const { simulator, request } = simulate(dialogue, catalog, dialogueId(job.id, index), seedItem);
+  const own = { ...request, seed: job.seed, dialogueIndex: index };
+  const { mode } = request;
+  return {
+    request: own,
+    given: givenTurns(mode, seedItem),
+    play: (past, signal) => findSimulator(simulator).play({ ...own, past }, signal),
+    provenance: { simulator, mode },
+  };
+}
+
+/** Names a dialogue to clients and to the models' sessions. */
+export const dialogueId = (jobId: string, index: number) => `${jobId.replace(/^job_/, "dlg_")}_${index}`;
+
+function simulate(body: SimulatedBody, catalog: ModelCatalog, id: string, item: SeedItem | null): Simulation {
+  return toSimulation(body, catalog, id, { item, field: "seeds" });
+}
+
+/** The turns that a seeded dialogue begins with: a whole round, or a question that the assistant answers anew. */
+function givenTurns(mode: SimulationMode, seedItem: SeedItem | null): Turn[] {
+  if (mode !== "seeded" || seedItem === null) return [];
+  const { prompt, answer } = seedItem;
+  const question: Turn = { role: "user", turn: 1, content: prompt, origin: null };
+  return answer === null ? [question] : [question, { role: "assistant", turn: 1, content: answer, origin: null }];
+}
+
+function planModel({ model: { info } }: SideSetup): ModelPlan {
+  return { id: info.id, model_hash: info.modelHash, template_hash: info.templateHash };
+}
+
+/** As a request would say it: models may recommend something else tomorrow. */
+function planSampling({ sampling, maxTokens, stop }: SideSetup) {
+  return {
+    temperature: sampling.temperature,
+    top_p: sampling.topP,
+    top_k: sampling.topK,
+    min_p: sampling.minP,
+    presence_penalty: sampling.presencePenalty,
+    frequency_penalty: sampling.frequencyPenalty,
+    repetition_penalty: sampling.repetitionPenalty,
+    ...(maxTokens === null ? {} : { max_tokens: maxTokens }),
+    stop: [...stop],
+  };
+}

@@ -1,0 +1,172 @@
+// Owns the life of self-play jobs in this process: the store, opened when it is first needed, the runner on it, and what is asked of
+// both. One for each server. It knows no HTTP beyond the errors that a client is told.
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import type { Config } from "../../config.ts";
+import type { Log } from "../../log.ts";
+import type { ModelCatalog } from "../../model-catalog.ts";
+import { ApiError, excerpt } from "../../openai/error.ts";
+import { type Database, StoreError } from "../store/database.ts";
+import { deleteJob, findJob, insertJob, isEnded, moveJob, cancelIdleDialogues } from "../store/job-store.ts";
+import { voidLeases } from "../store/lease-store.ts";
+import { hasDatabase, openDatabase } from "../store/open-database.ts";
+import type { JobStatus, StoredJob } from "../store/records.ts";
+import { planJob } from "./job-plan.ts";
+import type { JobBody } from "./job-schema.ts";
+import { LiveHub } from "./live-hub.ts";
+import { Runner } from "./runner.ts";
+import { readVersions } from "./versions.ts";
+
+export interface JobServiceOptions {
+  readonly catalog: ModelCatalog;
+  readonly config: Pick<Config, "databaseUrl" | "dataFolder" | "leaseS" | "slotsPerModel">;
+  readonly log: Log;
+}
+
+interface Opened {
+  readonly database: Database;
+  readonly runner: Runner;
+}
+
+export class JobService {
+  readonly hub = new LiveHub();
+  readonly #options: JobServiceOptions;
+  readonly #draining = new AbortController();
+  #opened: Promise<Opened> | null = null;
+
+  /** Opens nothing yet. */
+  constructor(options: JobServiceOptions) {
+    this.#options = options;
+  }
+
+  /** Aborts when the server begins to drain: streams of events end then, and are taken up elsewhere. */
+  get drainSignal(): AbortSignal {
+    return this.#draining.signal;
+  }
+
+  /** Goes on with what an earlier process left, if there is a store. Throws StoreError. */
+  async start(): Promise<void> {
+    if (await hasDatabase(this.#options.config)) await this.#open();
+  }
+
+  /** The store; opened now if it was not yet. Throws ApiError when it cannot be. */
+  async database(): Promise<Database> {
+    return (await this.#openForClient()).database;
+  }
+
+  async create(body: JobBody): Promise<StoredJob> {
+    const id = `job_${randomUUID().replaceAll("-", "")}`;
+    const planned = planJob(body, this.#options.catalog, id, []);
+    const { database, runner } = await this.#openForClient();
+    const job = await insertJob(database, planned);
+    runner.wake();
+    return job;
+  }
+
+  /** Throws ApiError 404. */
+  async retrieve(id: string): Promise<StoredJob> {
+    const job = await findJob(await this.database(), id);
+    if (job !== null) return job;
+    throw new ApiError(404, `No such job: '${excerpt(id)}'.`, { param: "id", code: "job_not_found" });
+  }
+
+  /** Ends it; what runs ends at its next step, what was finished stays. */
+  async cancel(id: string): Promise<StoredJob> {
+    const job = await this.#move(id, ["queued", "running", "paused"], "cancelled");
+    await cancelIdleDialogues(await this.database(), id, "cancelled");
+    return job.status === "cancelled" ? this.retrieve(id) : job;
+  }
+
+  /** Lets the turns in play come to their end and begins no others. */
+  pause(id: string): Promise<StoredJob> {
+    return this.#move(id, ["queued", "running"], "paused");
+  }
+
+  resume(id: string): Promise<StoredJob> {
+    return this.#move(id, ["paused"], "running");
+  }
+
+  /** Removes a job that does not run, with its dialogues. */
+  async delete(id: string): Promise<void> {
+    const { status } = await this.retrieve(id);
+    if (!isEnded(status) && status !== "paused") {
+      throw new ApiError(409, `The job '${excerpt(id)}' is ${status}: cancel or pause it before it is deleted.`, {
+        param: "id",
+        code: "job_not_ended",
+      });
+    }
+    const { database, runner } = await this.#openForClient();
+    await deleteJob(database, id);
+    runner.tell(id, "deleted");
+    this.hub.tell(id, null);
+  }
+
+  /** Lets turns in play finish until `stop` says otherwise, then closes the store. */
+  async drain(stop: AbortSignal): Promise<void> {
+    this.#draining.abort();
+    const opened = await this.#opened?.catch(() => null);
+    if (opened === undefined || opened === null) return;
+    await opened.runner.drain(stop);
+  }
+
+  /** Closes the store; nothing may be asked any more. */
+  async close(): Promise<void> {
+    const opened = await this.#opened?.catch(() => null);
+    await opened?.database.close();
+  }
+
+  async #move(id: string, from: readonly JobStatus[], to: JobStatus): Promise<StoredJob> {
+    const before = await this.retrieve(id);
+    const { database, runner } = await this.#openForClient();
+    if (before.status !== to && !(await moveJob(database, id, from, to))) {
+      const { status } = await this.retrieve(id);
+      const verb = { cancelled: "cancelled", paused: "paused", running: "resumed" }[to as "paused"];
+      throw new ApiError(409, `The job '${excerpt(id)}' is ${status} and cannot be ${verb}.`, {
+        param: "id",
+        code: "job_status",
+      });
+    }
+    runner.tell(id, to);
+    this.hub.tell(id, null);
+    return this.retrieve(id);
+  }
+
+  async #openForClient(): Promise<Opened> {
+    try {
+      return await this.#open();
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      this.#options.log.error("the store cannot be opened", { error });
+      throw new ApiError(503, error.message, { type: "server_error", code: "store_unavailable" }, { cause: error });
+    }
+  }
+
+  #open(): Promise<Opened> {
+    this.#opened ??= this.#openNow().catch((error: unknown) => {
+      this.#opened = null; // the next request tries again
+      throw error;
+    });
+    return this.#opened;
+  }
+
+  async #openNow(): Promise<Opened> {
+    const { catalog, config, log } = this.#options;
+    const database = await openDatabase(config, log);
+    // Nobody else can hold one: whoever did is gone.
+    if (database.kind === "pglite") await voidLeases(database);
+    const runner = new Runner({
+      catalog,
+      log,
+      database,
+      hub: this.hub,
+      leaseMs: config.leaseS * 1000,
+      owner: `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`,
+      versions: readVersions(),
+      slotsPerModel: config.slotsPerModel,
+      priceOf: () => 0,
+      onEnd: async () => {},
+    });
+    if (!this.#draining.signal.aborted) runner.start();
+    return { database, runner };
+  }
+}

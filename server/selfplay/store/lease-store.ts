@@ -1,0 +1,224 @@
+// Owns who may play which dialogue, and everything that is written while it is played: leases, heartbeats, turns, ends.
+// The queue is the table of dialogues itself, not a second one beside it (such as pg-boss keeps): a turn, its event, the job's sums and
+// the proof that the writer still holds the dialogue are then one statement, so that a gateway that was taken for dead can write nothing.
+// It does not know what a dialogue is about.
+import type { ModelRole } from "../../../runtime/chat-model.ts";
+import type { StopReason } from "../dialogue-types.ts";
+import type { Database, Queryable } from "./database.ts";
+import { type JobStatus, type Json, type Lease, LeaseLostError, type StoredTurn } from "./records.ts";
+import { toJsonText, toText } from "./values.ts";
+
+export interface ClaimOptions {
+  /** Names the gateway to people who look into the table. */
+  readonly owner: string;
+  readonly leaseMs: number;
+  /** Jobs from which one may be taken now. */
+  readonly jobs: readonly string[];
+}
+
+/** What the job stands at after something of it was written. */
+export interface JobProgress {
+  readonly status: JobStatus;
+  /** Whether its tokens or money are spent. */
+  readonly isSpent: boolean;
+}
+
+/** Takes the next dialogue that nobody plays: of the oldest job first, in order. null when there is none. */
+export async function claimDialogue(
+  database: Queryable,
+  { owner, leaseMs, jobs }: ClaimOptions,
+): Promise<(Lease & { readonly attempts: number; readonly seedItem: Json | null }) | null> {
+  const [row] = await database.query<{
+    job_id: string;
+    index: number;
+    lease_token: number;
+    attempts: number;
+    seed_item: Json | null;
+  }>(
+    `WITH next AS (
+        SELECT d.job_id, d.index FROM selfplay_dialogues d JOIN selfplay_jobs j ON j.id = d.job_id
+        WHERE j.status IN ('queued', 'running') AND j.id = ANY($3::text[])
+          AND d.status IN ('queued', 'running') AND (d.lease_until IS NULL OR d.lease_until < now())
+          AND d.available_at <= now()
+        ORDER BY j.created_at, j.id, d.index
+        FOR UPDATE OF d SKIP LOCKED LIMIT 1)
+      UPDATE selfplay_dialogues d SET status = 'running', lease_owner = $1, lease_token = d.lease_token + 1,
+          lease_until = now() + $2::float8 * interval '1 millisecond', attempts = d.attempts + 1,
+          started_at = coalesce(d.started_at, now())
+        FROM next WHERE d.job_id = next.job_id AND d.index = next.index
+        RETURNING d.job_id, d.index, d.lease_token, d.attempts, d.seed_item`,
+    [owner, leaseMs, jobs],
+  );
+  if (row === undefined) return null;
+  const { job_id: jobId, index, lease_token: token, attempts, seed_item: seedItem } = row;
+  return { jobId, index, token, attempts, seedItem };
+}
+
+/** Makes leases last from now. Returns the state of the job of each that is still held, by `jobId/index`. */
+export async function renewLeases(
+  database: Queryable,
+  leases: readonly Lease[],
+  leaseMs: number,
+): Promise<ReadonlyMap<string, JobStatus>> {
+  const rows = await database.query<{ job_id: string; index: number; status: JobStatus }>(
+    `UPDATE selfplay_dialogues d SET lease_until = now() + $2::float8 * interval '1 millisecond'
+      FROM jsonb_to_recordset($1::jsonb) AS held("jobId" text, "index" integer, "token" bigint), selfplay_jobs j
+      WHERE d.job_id = held."jobId" AND d.index = held."index" AND d.lease_token = held."token" AND j.id = d.job_id
+        AND d.status = 'running'
+      RETURNING d.job_id, d.index, j.status`,
+    [JSON.stringify(leases.map(({ jobId, index, token }) => ({ jobId, index, token }))), leaseMs],
+  );
+  return new Map(rows.map(({ job_id: jobId, index, status }) => [`${jobId}/${index}`, status]));
+}
+
+/** Puts a dialogue back for whoever comes next, no sooner than `delayMs` from now. A lost lease is no error here. */
+export async function releaseDialogue(database: Queryable, lease: Lease, delayMs = 0): Promise<void> {
+  await database.query(
+    `UPDATE selfplay_dialogues SET status = 'queued', lease_until = NULL, lease_owner = NULL,
+        available_at = now() + $4::float8 * interval '1 millisecond', attempts = greatest(0, attempts - 1)
+      WHERE job_id = $1 AND index = $2 AND lease_token = $3 AND status = 'running'`,
+    [lease.jobId, lease.index, lease.token, delayMs],
+  );
+}
+
+/** Ends every lease there is. Only for a database that no other process can use. */
+export async function voidLeases(database: Queryable): Promise<void> {
+  await database.query("UPDATE selfplay_dialogues SET lease_until = NULL WHERE lease_until IS NOT NULL");
+}
+
+/** Commits one turn with its event and the job's sums, and renews the lease. Throws LeaseLostError, and has then written nothing. */
+export async function commitTurn(
+  database: Queryable,
+  lease: Lease,
+  turn: StoredTurn,
+  money: number,
+  leaseMs: number,
+): Promise<JobProgress> {
+  const { origin } = turn;
+  const losers = origin?.choice?.losers ?? [];
+  const sum = (field: "promptTokens" | "cachedTokens" | "completionTokens") =>
+    losers.reduce((total, { usage }) => total + usage[field], origin?.usage[field] ?? 0);
+  const rows = await database.query<{ status: JobStatus; is_spent: boolean | null }>(
+    `WITH held AS (
+        UPDATE selfplay_dialogues SET lease_until = now() + $4::float8 * interval '1 millisecond', attempts = 1
+          WHERE job_id = $1 AND index = $2 AND lease_token = $3 AND status = 'running' RETURNING job_id, index),
+      job AS (
+        UPDATE selfplay_jobs j SET last_event = last_event + 1, turns = turns + 1, money = money + $20::float8,
+            ${roleSums}
+          FROM held WHERE j.id = held.job_id RETURNING j.*),
+      turn AS (
+        INSERT INTO selfplay_turns (job_id, dialogue_index, ordinal, role, turn, content, is_kept, rejection, cause, seed,
+            token_ids, prompt_tokens, cached_tokens, completion_tokens, choice, first_token_ms, duration_ms)
+          SELECT job_id, index, $5::integer, $6::text, $7::integer, $8::text, $9::boolean, $10::text, $11::text, $12::bigint,
+            $13::jsonb, $14::integer, $15::integer, $16::integer, $17::jsonb, $18::float8, $19::float8 FROM held),
+      event AS (
+        INSERT INTO selfplay_events (job_id, id, type, dialogue_index, ordinal)
+          SELECT id, last_event, 'turn', $2, $5::integer FROM job)
+      SELECT status, ${isSpent} AS is_spent FROM job`,
+    [
+      lease.jobId,
+      lease.index,
+      lease.token,
+      leaseMs,
+      turn.ordinal,
+      turn.role,
+      turn.turn,
+      toText(turn.content),
+      turn.isKept,
+      turn.rejection ?? null,
+      origin?.cause ?? null,
+      origin?.seed ?? null,
+      origin === null ? null : JSON.stringify(origin.tokenIds),
+      origin?.usage.promptTokens ?? null,
+      origin?.usage.cachedTokens ?? null,
+      origin?.usage.completionTokens ?? null,
+      origin?.choice === undefined ? null : toJsonText(origin.choice),
+      turn.firstTokenMs,
+      turn.durationMs,
+      money,
+      sum("promptTokens"),
+      sum("cachedTokens"),
+      sum("completionTokens"),
+    ],
+  );
+  const [job] = rows;
+  if (job === undefined) throw new LeaseLostError(lease);
+  return { status: job.status, isSpent: job.is_spent === true };
+}
+
+/** Forgets the drafts after the last kept turn of a dialogue that was broken off: they will be drawn again. */
+export async function dropDrafts(database: Queryable, lease: Lease): Promise<void> {
+  await database.query(
+    `DELETE FROM selfplay_turns t USING selfplay_dialogues d
+      WHERE d.job_id = $1 AND d.index = $2 AND d.lease_token = $3 AND t.job_id = d.job_id AND t.dialogue_index = d.index
+        AND t.ordinal > coalesce((SELECT max(ordinal) FROM selfplay_turns k
+          WHERE k.job_id = $1 AND k.dialogue_index = $2 AND k.is_kept), -1)`,
+    [lease.jobId, lease.index, lease.token],
+  );
+}
+
+export interface DialogueEnd {
+  readonly status: "completed" | "failed" | "cancelled";
+  readonly stopReason: StopReason;
+  readonly stoppedBy: ModelRole | null;
+  readonly record: Json;
+  readonly error: string | null;
+  /** Turns that were kept until a rule took them back. */
+  readonly takenBack: readonly number[];
+}
+
+/** Ends a dialogue, and with the last one its job. Throws LeaseLostError, and has then written nothing. */
+export async function endDialogue(database: Database, lease: Lease, end: DialogueEnd): Promise<JobProgress> {
+  const { jobId, index, token } = lease;
+  return database.transaction(async (transaction) => {
+    const held = await transaction.query(
+      `UPDATE selfplay_dialogues SET status = $4, stop_reason = $5, stopped_by = $6, record = $7::jsonb, error = $8,
+          ended_at = now(), lease_until = NULL, lease_owner = NULL
+        WHERE job_id = $1 AND index = $2 AND lease_token = $3 AND status = 'running' RETURNING index`,
+      [jobId, index, token, end.status, end.stopReason, end.stoppedBy, toJsonText(end.record), end.error],
+    );
+    if (held.length === 0) throw new LeaseLostError(lease);
+    if (end.takenBack.length > 0) {
+      await transaction.query(
+        `UPDATE selfplay_turns SET is_kept = false
+          WHERE job_id = $1 AND dialogue_index = $2 AND ordinal = ANY($3::integer[])`,
+        [jobId, index, end.takenBack],
+      );
+    }
+    const [job] = await transaction.query<{ status: JobStatus; is_spent: boolean | null }>(
+      `WITH job AS (
+          UPDATE selfplay_jobs SET last_event = last_event + 1, ${end.status} = ${end.status} + 1 WHERE id = $1
+          RETURNING *),
+        event AS (
+          INSERT INTO selfplay_events (job_id, id, type, dialogue_index, data)
+            SELECT id, last_event, 'dialogue', $2, jsonb_build_object('status', $3::text, 'stop_reason', $4::text,
+              'stopped_by', $5::text, 'error', $6::text, 'completed', completed, 'failed', failed,
+              'cancelled', cancelled, 'total', count) FROM job)
+        SELECT status, ${isSpent} AS is_spent FROM job`,
+      [jobId, index, end.status, end.stopReason, end.stoppedBy, end.error],
+    );
+    if (job === undefined) throw new LeaseLostError(lease);
+    return { status: job.status, isSpent: job.is_spent === true };
+  });
+}
+
+/** Whether no dialogue of a job is left to play. */
+export async function isPlayedOut(database: Queryable, jobId: string): Promise<boolean> {
+  const rows = await database.query(
+    "SELECT FROM selfplay_dialogues WHERE job_id = $1 AND status IN ('queued', 'running') LIMIT 1",
+    [jobId],
+  );
+  return rows.length === 0;
+}
+
+const roleSums = (["user", "assistant"] as const)
+  .flatMap((role) =>
+    ["prompt", "cached", "completion"].map((kind, place) => {
+      const column = `${role}_${kind}_tokens`;
+      return `${column} = ${column} + CASE WHEN $6 = '${role}' THEN $${21 + place}::integer ELSE 0 END`;
+    }),
+  )
+  .join(", ");
+
+const isSpent = `(money >= budget_money OR user_prompt_tokens - user_cached_tokens + user_completion_tokens
+  + assistant_prompt_tokens - assistant_cached_tokens + assistant_completion_tokens >= budget_tokens)`;
