@@ -9,7 +9,7 @@ import type { UpstreamPrices } from "./upstream-config.ts";
 export type UpstreamOutcome = "stop" | "length" | "abort" | "rejected" | FaultKind;
 
 /** Sums for one upstream. Tokens are those the endpoint reported, or estimates where it reported none, of every attempt. */
-export interface UpstreamTotals {
+interface UpstreamTotals {
   readonly requests: number;
   readonly retries: number;
   readonly promptTokens: number;
@@ -22,7 +22,7 @@ export interface UpstreamTotals {
   readonly currency: string | null;
 }
 
-export interface Money {
+interface Money {
   readonly amount: number;
   readonly currency: string;
 }
@@ -37,7 +37,7 @@ export interface UpstreamAccountView {
 }
 
 /** Totals by model id. */
-export type LedgerSnapshot = ReadonlyMap<string, UpstreamTotals>;
+type LedgerSnapshot = ReadonlyMap<string, UpstreamTotals>;
 
 export interface UpstreamLedger {
   accounts(): readonly UpstreamAccountView[];
@@ -50,7 +50,7 @@ export interface UpstreamLedger {
 }
 
 /** One upstream's books, for writing. */
-export interface UpstreamAccount {
+interface UpstreamAccount {
   /** An attempt that the endpoint took. */
   used(usage: ChatUsage, isEstimated: boolean): void;
   retried(kind: FaultKind): void;

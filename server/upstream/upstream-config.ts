@@ -13,7 +13,7 @@ export interface UpstreamPrices {
 }
 
 /** Request fields that an endpoint may not know. */
-export const omittableFields = [
+const omittableFields = [
   "temperature",
   "top_p",
   "presence_penalty",
