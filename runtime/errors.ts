@@ -4,7 +4,7 @@
 export type EngineErrorCode =
   /** The prompt leaves no room for a reply in the context window. */
   | "context_length_exceeded"
-  /** The waiting queue is full, by requests or by tokens, or a remote server limits the rate. */
+  /** The waiting queue is full, by requests or by tokens. */
   | "queue_full"
   /** The model is closing. */
   | "draining"
@@ -26,6 +26,8 @@ export type EngineErrorCode =
   | "upstream_timeout"
   /** As `upstream_failed`, for want of room. */
   | "upstream_overloaded"
+  /** As `upstream_failed`, since too much was asked of it in too short a time. */
+  | "upstream_rate_limited"
   /** A remote server will never do it: a bad key, no credit, no such model. */
   | "upstream_refused";
 

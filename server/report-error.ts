@@ -1,6 +1,7 @@
 // Owns what happens to an error between its throw and its answer: mapped by the one table, logged when it is ours.
 // Used by the app's onError and by streams that fail after their headers. It writes no response itself.
 import type { Context } from "hono";
+import { EngineError } from "../runtime/errors.ts";
 import type { AppEnv } from "./app-env.ts";
 import type { Log } from "./log.ts";
 import { type ApiError, toApiError } from "./openai/error.ts";
@@ -11,8 +12,8 @@ export function reportError(error: unknown, c: Context<AppEnv>, log: Log): ApiEr
   c.var.logFields["error"] = answer.body.code ?? answer.body.type;
   if (answer.status === 500) log.error("request failed", { requestId: c.var.requestId, error });
   // Nobody here is at fault, but the operator has to know: why a key was refused is told nowhere else.
-  if (answer.body.code?.startsWith("upstream_") === true) {
-    log.warn("upstream failed", { requestId: c.var.requestId, code: answer.body.code, reason: answer.body.message });
+  if (error instanceof EngineError && error.code.startsWith("upstream_")) {
+    log.warn("upstream failed", { requestId: c.var.requestId, code: error.code, reason: error.message });
   }
   return answer;
 }

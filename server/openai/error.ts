@@ -50,13 +50,7 @@ export function toApiError(error: unknown): ApiError {
 const engineErrors: Record<EngineErrorCode, (error: EngineError) => ApiError> = {
   context_length_exceeded: (error) =>
     new ApiError(400, contextMessage(error), { param: "messages", code: "context_length_exceeded" }, { cause: error }),
-  queue_full: (error) =>
-    new ApiError(
-      429,
-      `Rate limit reached: ${error.message}`,
-      { type: "requests", code: "rate_limit_exceeded", headers: retryHeaders(error.detail.retryAfterMs) },
-      { cause: error },
-    ),
+  queue_full: (error) => rateLimited(error),
   draining: (error) => overloaded("This model is shutting down. Please retry your request.", error),
   invalid_request: (error) =>
     new ApiError(400, error.message, { param: error.detail.param ?? null, code: "invalid_value" }, { cause: error }),
@@ -68,9 +62,16 @@ const engineErrors: Record<EngineErrorCode, (error: EngineError) => ApiError> = 
   upstream_failed: (error) => upstreamError(502, error),
   upstream_timeout: (error) => upstreamError(504, error),
   upstream_overloaded: (error) => upstreamError(503, error, retryHeaders(error.detail.retryAfterMs)),
+  upstream_rate_limited: (error) => rateLimited(error),
   // Official clients repeat every 5xx unless they are told that it is in vain.
   upstream_refused: (error) => upstreamError(502, error, { "x-should-retry": "false" }),
 };
+
+function rateLimited(error: EngineError): ApiError {
+  const headers = retryHeaders(error.detail.retryAfterMs);
+  const fields = { type: "requests", code: "rate_limit_exceeded", headers };
+  return new ApiError(429, `Rate limit reached: ${error.message}`, fields, { cause: error });
+}
 
 function upstreamError(status: number, error: EngineError, headers: Readonly<Record<string, string>> = {}): ApiError {
   return new ApiError(status, error.message, { type: "server_error", code: error.code, headers }, { cause: error });

@@ -114,7 +114,7 @@ export function toEngineError(fault: UpstreamFault, modelId: string, attempts: n
 }
 
 const engineCodes: Readonly<Record<FaultKind, EngineErrorCode>> = {
-  rate_limited: "queue_full",
+  rate_limited: "upstream_rate_limited",
   overloaded: "upstream_overloaded",
   server_error: "upstream_failed",
   timeout: "upstream_timeout",

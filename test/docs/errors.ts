@@ -43,7 +43,7 @@ const requestCases: readonly RequestCase[] = [
 
 const engineCases: Readonly<Record<EngineErrorCode, string>> = {
   context_length_exceeded: "The prompt does not fit into the context window",
-  queue_full: "As many requests or tokens wait as are allowed, or a model elsewhere limits the rate",
+  queue_full: "As many requests or tokens wait as are allowed",
   draining: "The model is closing",
   invalid_request:
     "The request contradicts the model: a turn order its template refuses, a token id outside its vocabulary",
@@ -55,6 +55,7 @@ const engineCases: Readonly<Record<EngineErrorCode, string>> = {
   upstream_failed: "A model elsewhere failed, cannot be reached or sent no usable answer, however often it was tried",
   upstream_timeout: "A model elsewhere took too long, however often it was tried",
   upstream_overloaded: "A model elsewhere is overloaded, however often it was tried",
+  upstream_rate_limited: "A model elsewhere limits the rate, however often it was tried",
   upstream_refused: "A model elsewhere refuses for good: a bad key, no credit, no such model",
 };
 

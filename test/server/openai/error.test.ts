@@ -37,6 +37,11 @@ const table: Record<EngineErrorCode, { status: number; error: object; isOurs: bo
   upstream_failed: { status: 502, error: upstream("upstream_failed"), isOurs: false },
   upstream_timeout: { status: 504, error: upstream("upstream_timeout"), isOurs: false },
   upstream_overloaded: { status: 503, error: upstream("upstream_overloaded"), isOurs: false },
+  upstream_rate_limited: {
+    status: 429,
+    error: { message: "Rate limit reached: said so", type: "requests", param: null, code: "rate_limit_exceeded" },
+    isOurs: false,
+  },
   upstream_refused: { status: 502, error: upstream("upstream_refused"), isOurs: false },
 };
 

@@ -25,12 +25,12 @@ interface FaultCase {
 }
 
 const transient: readonly FaultCase[] = [
-  { name: "429", answer: refuses(429, errorBody("slow down")), kind: "rate_limited", code: "queue_full" },
+  { name: "429", answer: refuses(429, errorBody("slow down")), kind: "rate_limited", code: "upstream_rate_limited" },
   {
     name: "429 with a time to come back",
     answer: refuses(429, errorBody("slow down"), { "retry-after-ms": "5" }),
     kind: "rate_limited",
-    code: "queue_full",
+    code: "upstream_rate_limited",
   },
   { name: "500", answer: refuses(500, "<html>"), kind: "server_error", code: "upstream_failed" },
   { name: "502", answer: refuses(502, ""), kind: "server_error", code: "upstream_failed" },
@@ -65,7 +65,7 @@ const transient: readonly FaultCase[] = [
     name: "a rate limit within a stream",
     answer: streams('data: {"error":{"message":"slow down","type":"rate_limit_error"}}\n\n'),
     kind: "rate_limited",
-    code: "queue_full",
+    code: "upstream_rate_limited",
   },
   {
     name: "400 that asks to be tried again",
@@ -226,7 +226,7 @@ it("an endpoint that asks for more patience than there is is not waited for", as
   const upstream = await startFakeUpstream(refuses(429, errorBody("tomorrow"), { "retry-after": "3600" }));
   const { model } = openUpstream(upstream.url);
   const { error } = await ask(model);
-  expect(error).toMatchObject({ code: "queue_full", detail: { retryAfterMs: 3_600_000 } });
+  expect(error).toMatchObject({ code: "upstream_rate_limited", detail: { retryAfterMs: 3_600_000 } });
   expect(upstream.requests).toHaveLength(1);
 });
 
