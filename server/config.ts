@@ -24,6 +24,8 @@ export interface Config {
   readonly batchInvariant: "auto" | "on" | "off";
   /** Where the embedded database lies. Absolute. */
   readonly dataFolder: string;
+  /** The only folder from which requests may name files of seeds; null allows none. Absolute. */
+  readonly seedFolder: string | null;
   /** A PostgreSQL server to store in instead; null means the data folder. */
   readonly databaseUrl: string | null;
   /** Time after which a gateway that no longer answers loses its dialogues to others. */

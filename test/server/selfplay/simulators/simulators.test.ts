@@ -157,5 +157,5 @@ test("a range of rounds: each dialogue has as many as its seed draws, and all of
     expect(dialogue.turns.at(-1)?.turn).toBe(2 + drawBelow(3, 7, "turns", dialogueIndex));
     counts.add(dialogue.turns.at(-1)?.turn ?? 0);
   }
-  expect([...counts].toSorted()).toEqual([2, 3, 4]);
+  expect([...counts].toSorted((a, b) => a - b)).toEqual([2, 3, 4]);
 });
