@@ -106,6 +106,16 @@ export interface ModelInfo {
   readonly recommendedSampling: Pick<SamplingParams, "temperature" | "topP" | "topK" | "minP">;
 }
 
+/** How probable a model finds a turn of its role. */
+export interface TurnScore {
+  /** Which of the messages, from 0. */
+  readonly messageIndex: number;
+  /** The turn's ids, with the token that ends it where the template writes one. */
+  readonly tokenIds: readonly number[];
+  /** For each of them, the natural logarithm of its probability given all that was said before. */
+  readonly logProbabilities: readonly number[];
+}
+
 export interface ChatModel {
   readonly info: ModelInfo;
   /**
@@ -113,6 +123,11 @@ export interface ChatModel {
    * Throws EngineError (runtime/errors.ts): before the first event for a refused request, later for a failed device.
    */
   generate(request: ChatRequest, signal: AbortSignal): AsyncIterable<ChatEvent>;
+  /**
+   * Scores every turn of the model's own role, in order. Absent where a model cannot. Throws EngineError for a dialogue
+   * longer than the window; aborting cancels at the next step.
+   */
+  score?(messages: readonly ChatMessage[], signal: AbortSignal): Promise<readonly TurnScore[]>;
   /** Gives back what `sessionId` kept. Unknown sessions are ignored. */
   endSession(sessionId: string): void;
   /** Refuses new requests, cancels running ones and releases everything. Resolves when nothing is held any more. */

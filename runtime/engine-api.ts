@@ -40,6 +40,11 @@ export interface TokenEngine {
   assertAccepting(): void;
   /** Submits at once (not at the first `next()`); leaving the loop or aborting cancels at the next step. */
   generate(request: SequenceRequest, signal: AbortSignal): AsyncIterable<SequenceEvent>;
+  /**
+   * Natural logarithms of the probability of the ids at `positions`, in rising order, each given all ids before it. Equal
+   * ids give equal values, whatever else runs. Aborting cancels at the next step.
+   */
+  score(ids: readonly number[], positions: readonly number[], signal: AbortSignal): Promise<number[]>;
   endSession(sessionId: string): void;
   close(): Promise<void>;
 }

@@ -4,6 +4,7 @@ import type { ChatEvent, ChatModel, ChatRequest, ModelInfo, StopCause } from "./
 import type { ChatTemplate } from "./text/chat-template.ts";
 import type { SequenceEvent, TokenEngine } from "./engine-api.ts";
 import { EngineError } from "./errors.ts";
+import { scoreTurns } from "./score-turns.ts";
 import { createStopStrings } from "./text/stop-strings.ts";
 import { createTextStream } from "./text/text-stream.ts";
 import type { EncodedPrompt, Tokenizer } from "./text/tokenizer.ts";
@@ -86,6 +87,7 @@ export function createLocalModel(parts: LocalModelParts): ChatModel {
   return {
     info,
     generate,
+    score: (messages, signal) => scoreTurns(parts, messages, signal),
     endSession: (sessionId) => engine.endSession(sessionId),
     close: () => engine.close(),
   };

@@ -31,6 +31,8 @@ export interface Decoder {
   readonly maxDecodeRows: number;
   /** Computes `ids` at positions `past`… of a row; with `wantsLogits` those of the last id become logits row 0. */
   prefill(row: number, ids: readonly number[], past: number, wantsLogits: boolean): Promise<void>;
+  /** Like `prefill`, but leaves the logits of the ids numbered `logitRows` (at most `maxDecodeRows`, rising) in rows 0…. */
+  compute(row: number, ids: readonly number[], past: number, logitRows: readonly number[]): Promise<void>;
   /** Computes one id for each of the rows `first`…, at positions `pasts`; logits row i belongs to row first + i. */
   decode(first: number, ids: readonly number[], pasts: readonly number[]): Promise<void>;
   /** Ends the step in flight with EngineError("cancelled"), and refuses later ones. */
@@ -94,17 +96,19 @@ function createDecoder({ session, kv, head, io, bindings, maxDecodeRows, release
     binding.output("logits", head.logits(logitRows));
     await session.run(binding);
   };
+  const compute: Decoder["compute"] = async (row, ids, past, logitRows) => {
+    io.ids.set(ids.map(BigInt));
+    io.lengths[0] = past + ids.length - 1;
+    io.total[0] = past + ids.length;
+    io.logitRows.set(logitRows.map(BigInt));
+    await run(row, 1, ids.length, logitRows.length);
+  };
   return {
     kv,
     head,
     maxDecodeRows,
-    async prefill(row, ids, past, wantsLogits) {
-      io.ids.set(ids.map(BigInt));
-      io.lengths[0] = past + ids.length - 1;
-      io.total[0] = past + ids.length;
-      io.logitRows[0] = BigInt(ids.length - 1);
-      await run(row, 1, ids.length, wantsLogits ? 1 : 0);
-    },
+    prefill: (row, ids, past, wantsLogits) => compute(row, ids, past, wantsLogits ? [ids.length - 1] : []),
+    compute,
     async decode(first, ids, pasts) {
       io.ids.set(ids.map(BigInt));
       io.lengths.set(pasts);

@@ -8,6 +8,7 @@ import { KvCache } from "./kv-cache.ts";
 import { nextTokens } from "./next-tokens.ts";
 import type { Environment } from "../ort/environment.ts";
 import { Scheduler } from "./scheduler.ts";
+import { Scoring } from "./score.ts";
 import type { StepPlan } from "./scheduler.ts";
 import { Sequence } from "./sequence.ts";
 import type { SequenceOutcome } from "./sequence.ts";
@@ -36,6 +37,7 @@ export class Engine implements TokenEngine {
   readonly #decoder: Decoder;
   readonly #cache: KvCache;
   readonly #scheduler: Scheduler;
+  readonly #scoring: Scoring;
   readonly #finished: Promise<void>;
   #isClosing = false;
   #wake: (() => void) | null = null;
@@ -48,6 +50,7 @@ export class Engine implements TokenEngine {
     this.#decoder = decoder;
     this.#cache = new KvCache(options.slots, options.contextWindow, decoder.kv.isContiguous);
     this.#scheduler = new Scheduler({ ...options, maxDecodeRows: decoder.maxDecodeRows });
+    this.#scoring = new Scoring(this.#cache, options.prefillChunkTokens, decoder.maxDecodeRows);
     this.#reportState();
     this.#finished = this.#loop();
   }
@@ -72,7 +75,7 @@ export class Engine implements TokenEngine {
   }
 
   generate(request: SequenceRequest, signal: AbortSignal): AsyncIterable<SequenceEvent> {
-    this.#checkPrompt(request);
+    this.#checkPrompt(request.promptIds);
     this.assertAccepting(request.promptIds.length);
     if (signal.aborted) throw new EngineError("cancelled", "The request was cancelled.");
     const sequence = new Sequence(request, performance.now(), () => this.#cancel(sequence));
@@ -83,6 +86,21 @@ export class Engine implements TokenEngine {
     this.#reportState();
     this.#resume();
     return sequence.events.events;
+  }
+
+  async score(ids: readonly number[], positions: readonly number[], signal: AbortSignal): Promise<number[]> {
+    this.#checkPrompt(ids);
+    const wrong = positions.find((position) => !(Number.isInteger(position) && position > 0 && position < ids.length));
+    if (wrong !== undefined) {
+      throw new EngineError(
+        "invalid_request",
+        `Position ${wrong} of ${ids.length} ids has nothing before it to score by.`,
+      );
+    }
+    if (this.#isClosing) throw new EngineError("draining", "The model is shutting down.");
+    const scored = this.#scoring.submit(ids, positions, signal);
+    this.#resume();
+    return scored;
   }
 
   endSession(sessionId: string): void {
@@ -108,7 +126,8 @@ export class Engine implements TokenEngine {
       else owners.set(slot, owners.get(slot)! + 1);
     }
     for (const [slot, count] of owners) {
-      if (count !== (slot.isInUse ? 1 : 0)) violations.push(`row ${slot.row} has ${count} owners`);
+      const expected = slot.isInUse && slot !== this.#scoring.slot ? 1 : 0;
+      if (count !== expected) violations.push(`row ${slot.row} has ${count} owners`);
     }
     for (const { slot } of waiting) if (slot !== null) violations.push("a waiting sequence has a slot");
     for (const sequence of running.filter(({ isPrefilled }) => isPrefilled)) {
@@ -122,14 +141,16 @@ export class Engine implements TokenEngine {
 
   async #loop(): Promise<void> {
     while (!this.#isClosing) {
+      this.#scoring.admit();
       await this.#admit();
-      if (this.#scheduler.plan() === null) await this.#sleep();
+      if (this.#scheduler.plan() === null && !this.#scoring.admit()) await this.#sleep();
       else await this.#environment.exclusive(() => this.#step());
     }
     for (const sequence of this.#scheduler.all()) {
       this.#leave(sequence, "abort");
       sequence.events.fail(new EngineError("draining", "The model was shut down."));
     }
+    this.#scoring.fail(new EngineError("draining", "The model was shut down."));
     this.#decoder.release();
     this.#environment.release();
   }
@@ -139,6 +160,7 @@ export class Engine implements TokenEngine {
     this.#reap();
     const plan = this.#scheduler.plan();
     if (plan !== null && !this.#isClosing) await this.#carryOut(plan);
+    if (!this.#isClosing) await this.#score();
     this.#reap();
     this.#reportState();
   }
@@ -160,6 +182,14 @@ export class Engine implements TokenEngine {
     } catch (error) {
       this.#fail(sequences, error);
     }
+  }
+
+  async #score(): Promise<void> {
+    const startedAtMs = performance.now();
+    const tokens = await this.#scoring.step(this.#decoder);
+    if (tokens === null) return;
+    const durationMs = performance.now() - startedAtMs;
+    this.#options.observer.onStep(this.#options.modelId, { kind: "prefill", rows: 1, tokens, durationMs });
   }
 
   // Both return the sequences in the order of the logits' rows.
@@ -285,7 +315,7 @@ export class Engine implements TokenEngine {
     this.#reportState();
   }
 
-  #checkPrompt({ promptIds }: SequenceRequest): void {
+  #checkPrompt(promptIds: readonly number[]): void {
     if (promptIds.length === 0) throw new EngineError("invalid_request", "The prompt is empty.", { param: "messages" });
     if (promptIds.length > this.contextWindow) {
       throw new EngineError("context_length_exceeded", "The prompt does not fit into the context window.", {

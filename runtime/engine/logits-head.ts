@@ -4,7 +4,7 @@
 import { openCopier } from "./device-copier.ts";
 import { GraphBuilder } from "../onnx/graph-builder.ts";
 import { openSession } from "../ort/session.ts";
-import type { Session } from "../ort/session.ts";
+import type { Binding, Session } from "../ort/session.ts";
 import { Tensor } from "../ort/tensor.ts";
 import type { TopCandidates } from "./sampler.ts";
 
@@ -15,6 +15,8 @@ export interface LogitsHead {
   argMax(rows: number): Promise<number[]>;
   /** At least the `count` best of each row (as far as MAX_CANDIDATES and the vocabulary go), with log Σ exp(logit / temperature) over the whole row. */
   top(temperatures: readonly number[], count: number): Promise<TopCandidates[]>;
+  /** Of each row, the natural logarithm of the probability of one id. */
+  logProbabilities(ids: readonly number[]): Promise<number[]>;
   /** A copy of one row. */
   readRow(row: number): Promise<Float32Array>;
   release(): void;
@@ -54,6 +56,8 @@ export async function openLogitsHead(model: Session, maxRows: number, vocabSize:
     return found;
   };
   const logits = (rows: number): Tensor => view("logits", all, 0, [rows, vocabSize]);
+  // Most models are never asked to score anything.
+  let picker: { readonly session: Session; readonly binding: Binding } | null = null;
 
   return {
     logits,
@@ -83,6 +87,19 @@ export async function openLogitsHead(model: Session, maxRows: number, vocabSize:
         logSumExp: sums.float32()[row]!,
       }));
     },
+    async logProbabilities(picked) {
+      const rows = picked.length;
+      if (picker === null) {
+        const session = await openSession(environment, device, { bytes: logProbabilityGraph(vocabSize) });
+        picker = { session, binding: session.createBinding() };
+      }
+      ids.int64().set(picked.map(BigInt));
+      picker.binding.input("logits", logits(rows));
+      picker.binding.input("ids", view("picked", ids, 0, [rows, 1]));
+      picker.binding.output("log_probabilities", view("values", sums, 0, [rows, 1]));
+      await picker.session.run(picker.binding);
+      return Array.from(sums.float32().subarray(0, rows));
+    },
     async readRow(row) {
       if (copier === null) return all.float32().slice(row * vocabSize, (row + 1) * vocabSize);
       const target = Tensor.allocate(host, "float32", [1, 1, 1, vocabSize]);
@@ -100,6 +117,8 @@ export async function openLogitsHead(model: Session, maxRows: number, vocabSize:
       copier?.release();
       bestBinding.release();
       rankedBinding.release();
+      picker?.binding.release();
+      picker?.session.release();
       for (const tensor of views.values()) tensor.release();
       for (const tensor of tensors) tensor.release();
       best.release();
@@ -129,5 +148,15 @@ function topGraph(vocabSize: number): Uint8Array {
   graph.output("top_logits", values!, "float32", ["rows", "k"]);
   graph.output("top_ids", ids!, "int64", ["rows", "k"]);
   graph.output("log_sum_exp", sums, "float32", ["rows"]);
+  return graph.toBytes();
+}
+
+function logProbabilityGraph(vocabSize: number): Uint8Array {
+  const graph = new GraphBuilder("log_probabilities");
+  const logits = graph.input("logits", "float32", ["rows", vocabSize]);
+  const ids = graph.input("ids", "int64", ["rows", 1]);
+  const picked = graph.op("GatherElements", [logits, ids], { axis: 1 });
+  const sums = graph.op("ReduceLogSumExp", [logits, graph.ints([1])], { keepdims: 1 });
+  graph.output("log_probabilities", graph.op("Sub", [picked, sums]), "float32", ["rows", 1]);
   return graph.toBytes();
 }

@@ -18,6 +18,8 @@ export interface ScriptedEngineOptions {
 export interface ScriptedEngine extends TokenEngine {
   /** What it was asked, in order. */
   readonly requests: SequenceRequest[];
+  /** What it was given to score. */
+  readonly scored: { readonly ids: readonly number[]; readonly positions: readonly number[] }[];
   readonly endedSessions: string[];
   /** Sequences begun and not yet finished, failed or left. */
   readonly open: number;
@@ -28,6 +30,7 @@ export interface ScriptedEngine extends TokenEngine {
 export function createScriptedEngine(options: ScriptedEngineOptions = {}): ScriptedEngine {
   const { contextWindow = 64, vocabSize = 4096, script = [], cachedTokens = 0, refusal, failure } = options;
   const requests: SequenceRequest[] = [];
+  const scored: ScriptedEngine["scored"] = [];
   const endedSessions: string[] = [];
   let open = 0;
   let isClosed = false;
@@ -65,6 +68,7 @@ export function createScriptedEngine(options: ScriptedEngineOptions = {}): Scrip
     contextWindow,
     vocabSize,
     requests,
+    scored,
     endedSessions,
     get open() {
       return open;
@@ -79,6 +83,11 @@ export function createScriptedEngine(options: ScriptedEngineOptions = {}): Scrip
       requests.push(request);
       open += 1;
       return play(request, signal);
+    },
+    // Minus the id at each position.
+    score: async (ids, positions) => {
+      scored.push({ ids, positions });
+      return positions.map((position) => -(ids[position] ?? 0));
     },
     endSession: (sessionId) => void endedSessions.push(sessionId),
     close: async () => {

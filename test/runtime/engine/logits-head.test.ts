@@ -75,3 +75,16 @@ it("readRow gives a copy of one row", async () => {
   row.fill(0);
   expect(await head.readRow(2)).toEqual(rows[2]);
 });
+
+it("logProbabilities gives one id of each row its share of the whole row", async () => {
+  const ids = [7, 17, 299];
+  const values = await head.logProbabilities(ids);
+  expect(values).toHaveLength(ROWS);
+  for (const [row, id] of ids.entries()) {
+    const logits = rows[row]!;
+    const sum = logits.reduce((total, logit) => total + Math.exp(logit), 0);
+    expect(values[row]).toBeCloseTo(logits[id]! - Math.log(sum), 4);
+  }
+  expect(await head.logProbabilities([7])).toEqual([values[0]]);
+  expect(values[1]).toBeCloseTo(Math.log(1 / 2), 4);
+});
