@@ -149,6 +149,17 @@ export const configOptions: readonly ConfigOption[] = [
     meaning: "Folder that keeps self-play jobs; made when the first job comes. One server at a time may use it.",
   },
   {
+    key: "seedFolder",
+    flag: "seed-folder",
+    env: "REALCHAT_SEED_FOLDER",
+    kind: "path",
+    schema: z.string().min(1).nullable(),
+    expects: "a folder",
+    fallback: null,
+    fallbackText: "none",
+    meaning: "Folder whose files requests may name as sets of seeds; without it, seeds are sent along.",
+  },
+  {
     key: "databaseUrl",
     flag: null,
     env: "DATABASE_URL",

@@ -137,7 +137,7 @@ function check(option: ConfigOption, given: unknown, name: string, source: strin
     throw new ConfigError(`${name} must be ${option.expects}, not ${shown} (${source}).`);
   }
   if (option.kind === "paths") return (result.data as string[]).map((path) => resolve(folder, path));
-  if (option.kind === "path") return resolve(folder, result.data as string);
+  if (option.kind === "path" && result.data !== null) return resolve(folder, result.data as string);
   return result.data;
 }
 
