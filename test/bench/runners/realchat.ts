@@ -12,8 +12,8 @@ const LARGEST_CHUNK = 512;
 export async function openRealchat(options: RunnerOptions): Promise<Runner> {
   const { modelFolder } = options.artifacts;
   const environment = openEnvironment({ threads: options.threads });
-  const device = chooseDevice(environment.api, "cpu", () => {});
   const manifest = await readManifest(modelFolder);
+  const device = chooseDevice(environment.api, "cpu", manifest.kvPrecision, () => {});
   const { vocabSize } = manifest.network;
   let decoder: Decoder | null = null;
   let prepared = { batch: 0, contextTokens: 0 };
