@@ -143,8 +143,10 @@ export class Engine implements TokenEngine {
     while (!this.#isClosing) {
       this.#scoring.admit();
       await this.#admit();
-      if (this.#scheduler.plan() === null && !this.#scoring.admit()) await this.#sleep();
-      else await this.#environment.exclusive(() => this.#step());
+      const hasWork = this.#scheduler.plan() !== null || this.#scoring.admit();
+      if (hasWork) await this.#environment.exclusive(() => this.#step());
+      // A request may have come after the last look, when nobody slept yet to be woken.
+      else if (this.#scheduler.waiting.length === 0 || !this.#cache.hasFreeSlot) await this.#sleep();
     }
     for (const sequence of this.#scheduler.all()) {
       this.#leave(sequence, "abort");
