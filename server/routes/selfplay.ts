@@ -28,6 +28,7 @@ export function selfplayRoutes({ catalog, config, lifecycle, log, metrics }: App
       format: body.format ?? "openai",
       createdAtS: Math.floor(Date.now() / 1000),
       hasTokenIds: body.return_token_ids ?? false,
+      simulation: { simulator, mode: request.mode },
     };
     const scope = openRequestScope(c.req.raw.signal, lifecycle);
     const played = findSimulator(simulator).play(request, scope.signal);

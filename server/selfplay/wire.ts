@@ -9,6 +9,8 @@ export interface WireOptions {
   readonly createdAtS: number;
   /** Adds the sampled ids to every turn. */
   readonly hasTokenIds: boolean;
+  /** How the user's side came about; told where the request leaves it open. */
+  readonly simulation?: { readonly simulator: string; readonly mode: string };
 }
 
 type Json = Readonly<Record<string, unknown>>;
@@ -39,6 +41,7 @@ export function toWireDialogue(dialogue: Dialogue, options: WireOptions): Json {
     turns: turns.at(-1)?.turn ?? 0,
     usage: { user: toWireUsage(usage.user), assistant: toWireUsage(usage.assistant) },
     seed,
+    ...options.simulation,
     models: { user: toWireModel(sides.user), assistant: toWireModel(sides.assistant) },
     system: { user: sides.user.system, assistant: sides.assistant.system },
     sampling: { user: toWireSampling(sides.user), assistant: toWireSampling(sides.assistant) },

@@ -52,6 +52,14 @@ const selfplayFields: Readonly<Record<keyof SelfplayBody, string>> = {
   seed: "Whole number. Equal seeds give equal dialogues; without it, a random one, which the answer names.",
   max_turns: "Most rounds, those of `messages` included, 1 to 1000. Without it the other rules end the dialogue.",
   sampling: "",
+  simulator:
+    "Who plays the user: `learned` (default; a user's model), or an assistant's model as `selfchat`, `roleplay` or `prequery`.",
+  mode: "`free`, `seeded`, `intent` or `profile` for `learned`; `transcript` or `turnwise` for `selfchat`. The default follows from what the dialogue starts from.",
+  prompt: "What the dialogue starts from: a question (`seeded`), an intent, a profile, or a topic.",
+  guardrails:
+    "What a question must hold to: `true`, or an object of `first_words`, `min_words`, `max_words`, `repeat`, `leak`, `empty`, `polite`, `redraws`. Default none.",
+  stop: "Further rules: `end_token` (default `true`), `tokens`, `turns` (`min`, `max`), `judge` (`model`, `from_turn`, `retries`).",
+  best_of: "Answers picked from `n` samples by `judge`, a model's id; `retries` of a judge that cannot be read.",
   stream: "Server-sent events: every token of both sides, the whole dialogue last.",
   format: "`openai` (default; `messages`) or `sharegpt` (`conversations` of `from` and `value`).",
   return_token_ids: "Adds the sampled token ids to every turn of `trace`.",
