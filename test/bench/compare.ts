@@ -102,12 +102,14 @@ async function prefillCell(field: Field, chunkTokens: number): Promise<Cell & Pi
 }
 
 function toCell(samples: ReadonlyMap<RunnerName, readonly (readonly number[])[]>): Cell {
+  const results = new Map([...samples].map(([name, rounds]) => [name, summarize(rounds)] as const));
   const ours = samples.get("realchat");
-  const entries = [...samples];
-  const others = entries.filter(([name]) => name !== "realchat");
+  const ourBest = results.get("realchat")?.min;
+  if (ours === undefined || ourBest === undefined) throw new Error("our own program was not measured");
+  const others = [...samples].filter(([name]) => name !== "realchat");
   return {
-    results: Object.fromEntries(entries.map(([name, rounds]) => [name, summarize(rounds)])),
-    ratios:
-      ours === undefined ? {} : Object.fromEntries(others.map(([name, rounds]) => [name, pairedRatio(rounds, ours)])),
+    results: Object.fromEntries(results),
+    ratios: Object.fromEntries(others.map(([name, rounds]) => [name, pairedRatio(rounds, ours)])),
+    bestRatios: Object.fromEntries(others.map(([name]) => [name, results.get(name)!.min / ourBest])),
   };
 }

@@ -108,6 +108,7 @@ it("the table says our time, everybody's multiple of it, and what was not measur
         contextTokens: 128,
         results: { realchat: result, transformers: result },
         ratios: { transformers: 2.5 },
+        bestRatios: { transformers: 2.25 },
       },
     ],
     prefill: [
@@ -116,6 +117,7 @@ it("the table says our time, everybody's multiple of it, and what was not measur
         chunkTokens: 128,
         results: { realchat: { ...result, median: 512 }, transformers: result },
         ratios: { transformers: 1.25 },
+        bestRatios: { transformers: 1.5 },
         nextIds: { realchat: 7, transformers: 8 },
       },
     ],
@@ -133,8 +135,8 @@ it("the table says our time, everybody's multiple of it, and what was not measur
     shapes: [shape],
   };
   const table = renderTable(report);
-  expect(table).toMatch(/decode, batch 2, context 128 +5\.00 ms +400 tok\/s +2\.50 ×\n/);
-  expect(table).toMatch(/prefill, 512 tokens in chunks of 128 +512 ms +1000 tok\/s +1\.25 ×\n/);
+  expect(table).toMatch(/decode, batch 2, context 128 +5\.00 ms +400 tok\/s +2\.50 × \(2\.25\)\n/);
+  expect(table).toMatch(/prefill, 512 tokens in chunks of 128 +512 ms +1000 tok\/s +1\.25 × \(1\.50\)\n/);
   expect(table).toMatch(/engine, 8 callers, temperature 0\.7 +20\.00 ms +400 tok\/s\n/);
   expect(table).toContain("Something else used 50 % of this machine");
   expect(table).toContain("padded to two rows costs the step of batch 2 (5.00 ms at context 128)");

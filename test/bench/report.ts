@@ -5,8 +5,10 @@ import type { Summary } from "./statistics.ts";
 
 export interface Cell {
   readonly results: Partial<Record<RunnerName, Summary>>;
-  /** Others' time ÷ ours: above 1 they are slower. */
+  /** Others' time ÷ ours, of medians round by round: above 1 they are slower. */
   readonly ratios: Partial<Record<RunnerName, number>>;
+  /** The same of the quickest samples: what a busy machine disturbs least. */
+  readonly bestRatios: Partial<Record<RunnerName, number>>;
 }
 
 /** Milliseconds of a step, all sequences together. */

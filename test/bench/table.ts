@@ -10,7 +10,7 @@ export function renderTable(report: Report): string {
   const lines = [
     `${hardware.cpu}, ${hardware.cores} cores, ${hardware.memoryGiB} GiB, ${hardware.system}; ${report.threads} threads`,
     ...Object.entries(report.versions).map(([name, version]) => `${name}: ${version}`),
-    "Others' figures are multiples of our time: above 1 they are slower.",
+    "Others' figures are multiples of our median time, in brackets of our quickest: above 1 they are slower.",
   ];
   if (hardware.busyBefore > 0.1) {
     const percent = Math.round(hardware.busyBefore * 100);
@@ -66,7 +66,7 @@ function medianOf(cell: Cell): number {
 function ratiosOf(cell: Cell, names: readonly RunnerName[]): string[] {
   return names.map((name) => {
     const ratio = cell.ratios[name];
-    return ratio === undefined ? "–" : `${ratio.toFixed(2)} ×`;
+    return ratio === undefined ? "–" : `${ratio.toFixed(2)} × (${(cell.bestRatios[name] ?? ratio).toFixed(2)})`;
   });
 }
 
