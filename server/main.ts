@@ -43,7 +43,7 @@ export async function startServer(
   metrics.describe(catalog.list().map((model) => model.info));
   if (catalog.upstreams !== undefined) metrics.watchUpstreams(catalog.upstreams);
   const lifecycle = createLifecycle();
-  const jobs = new JobService({ catalog, config, log });
+  const jobs = new JobService({ catalog, config, log, metrics });
   const { server, idle } = createHttpServer(createApp({ catalog, config, jobs, lifecycle, log, metrics }).fetch);
   try {
     await jobs.start();

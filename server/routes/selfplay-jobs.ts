@@ -1,24 +1,28 @@
-// Owns `/v1/selfplay/jobs`: bodies and queries in, jobs, dialogues and events out.
+// Owns `/v1/selfplay/jobs`: bodies and queries in, jobs, dialogues, data sets and events out.
 // It knows neither tables nor how dialogues are played; the job service does.
 import { type Context, Hono } from "hono";
-import { z } from "zod";
 import type { AppDeps, AppEnv } from "../app-env.ts";
 import { allowOnly } from "../middleware/allow-only.ts";
 import { readJsonBody } from "../openai/body.ts";
 import { ApiError } from "../openai/error.ts";
-import { integerBound, validate } from "../openai/validation.ts";
+import { sseResponse } from "../openai/sse.ts";
+import { validate } from "../openai/validation.ts";
+import { reportError } from "../report-error.ts";
+import { openRequestScope } from "../request-scope.ts";
+import { exportResponse } from "../selfplay/jobs/export-response.ts";
+import { jobEventFrames } from "../selfplay/jobs/job-events.ts";
+import { dialoguesQuery, eventsQuery, jobsQuery, listOf, readAfterIndex } from "../selfplay/jobs/job-queries.ts";
 import { jobSchema } from "../selfplay/jobs/job-schema.ts";
 import { toWireJob, toWireJobDialogue } from "../selfplay/jobs/job-wire.ts";
+import { replayDialogue } from "../selfplay/jobs/replay.ts";
 import { findDialogue, listDialogues } from "../selfplay/store/dialogue-store.ts";
 import { listJobs, tallyDialogues } from "../selfplay/store/job-store.ts";
 import type { StoredJob } from "../selfplay/store/records.ts";
+import { toWireDialogue } from "../selfplay/wire.ts";
 
 const path = "/v1/selfplay/jobs";
 
-const pageLimit = z.coerce.number().int().min(1, integerBound).max(100, integerBound);
-const listQuery = z.object({ limit: pageLimit.default(20), after: z.string().optional() });
-
-export function selfplayJobRoutes({ config, jobs }: AppDeps): Hono<AppEnv> {
+export function selfplayJobRoutes({ catalog, config, jobs, lifecycle, log }: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   const wire = async (job: StoredJob) => toWireJob(job, await tallyDialogues(await jobs.database(), job.id));
   const find = (c: Context<AppEnv>) => jobs.retrieve(c.req.param("id") ?? "");
@@ -29,7 +33,7 @@ export function selfplayJobRoutes({ config, jobs }: AppDeps): Hono<AppEnv> {
   });
 
   app.get(path, async (c) => {
-    const { limit, after } = validate(listQuery, c.req.query());
+    const { limit, after } = validate(jobsQuery, c.req.query());
     const database = await jobs.database();
     if (after !== undefined) await jobs.retrieve(after);
     const found = await listJobs(database, { limit: limit + 1, after: after ?? null });
@@ -49,24 +53,61 @@ export function selfplayJobRoutes({ config, jobs }: AppDeps): Hono<AppEnv> {
   app.post(`${path}/:id/pause`, async (c) => c.json(await wire(await jobs.pause(c.req.param("id")))));
   app.post(`${path}/:id/resume`, async (c) => c.json(await wire(await jobs.resume(c.req.param("id")))));
 
+  app.get(`${path}/:id/events`, async (c) => {
+    const job = await find(c);
+    const { after, tokens } = validate(eventsQuery, c.req.query());
+    const last = c.req.header("last-event-id");
+    const from = last !== undefined && /^\d{1,15}$/.test(last) ? Number(last) : after;
+    const scope = openRequestScope(c.req.raw.signal, lifecycle);
+    // A server that drains lets go of its listeners: they go on elsewhere from the last event they saw.
+    const signal = AbortSignal.any([scope.signal, jobs.drainSignal]);
+    return sseResponse(c, jobEventFrames(jobs, job.id, { after: from, hasTokens: tokens }, signal), {
+      keepAliveMs: config.sseKeepAliveS * 1000,
+      cancel: scope.cancel,
+      describeError: (error) => reportError(error, c, log).body,
+    });
+  });
+
   app.get(`${path}/:id/dialogues`, async (c) => {
     const job = await find(c);
-    const { limit, after } = validate(listQuery, c.req.query());
-    const page = {
-      after: after === undefined ? -1 : Number(after),
-      limit: limit + 1,
-      statuses: [],
-      stopReasons: [],
-      withoutFlags: [],
-    };
-    const found = await listDialogues(await jobs.database(), job.id, page);
-    const data = found.slice(0, limit).map((stored) => toWireJobDialogue(job, stored, "openai"));
+    const { limit, after, format, as, filter } = validate(dialoguesQuery, c.req.query());
+    const database = await jobs.database();
+    const accepts = c.req.header("accept") ?? "";
+    const kind = as ?? (accepts.includes("application/jsonl") ? "jsonl" : null);
+    if (kind !== null && kind !== "json") {
+      const isPacked = (c.req.header("accept-encoding") ?? "").includes("gzip");
+      return exportResponse(database, job, { filter, format, kind, isPacked });
+    }
+    const page = { ...filter, after: readAfterIndex(after), limit: limit + 1 };
+    const found = await listDialogues(database, job.id, page);
+    const data = found.slice(0, limit).map((stored) => toWireJobDialogue(job, stored, format));
     return c.json(listOf(data, found.length > limit));
   });
 
   app.get(`${path}/:id/dialogues/:index`, async (c) => {
     const job = await find(c);
-    return c.json(toWireJobDialogue(job, await findOne(c, job), "openai"));
+    const { format } = validate(dialoguesQuery, c.req.query());
+    return c.json(toWireJobDialogue(job, await findOne(c, job), format));
+  });
+
+  app.post(`${path}/:id/dialogues/:index/replay`, async (c) => {
+    const job = await find(c);
+    const stored = await findOne(c, job);
+    const scope = openRequestScope(c.req.raw.signal, lifecycle);
+    try {
+      const { difference, dialogue } = await replayDialogue(job, stored, catalog, scope.signal);
+      const createdAtS = Math.floor(Date.now() / 1000);
+      return c.json({
+        object: "selfplay.replay",
+        job_id: job.id,
+        index: stored.index,
+        identical: difference === null,
+        difference,
+        dialogue: toWireDialogue(dialogue, { format: "openai", createdAtS, hasTokenIds: true }),
+      });
+    } finally {
+      scope.close();
+    }
   });
 
   async function findOne(c: Context<AppEnv>, job: StoredJob) {
@@ -81,18 +122,7 @@ export function selfplayJobRoutes({ config, jobs }: AppDeps): Hono<AppEnv> {
   app.all(path, allowOnly("GET", "POST"));
   app.all(`${path}/:id`, allowOnly("GET", "DELETE"));
   for (const action of ["cancel", "pause", "resume"]) app.all(`${path}/:id/${action}`, allowOnly("POST"));
-  app.all(`${path}/:id/dialogues`, allowOnly("GET"));
-  app.all(`${path}/:id/dialogues/:index`, allowOnly("GET"));
+  for (const view of ["events", "dialogues", "dialogues/:index"]) app.all(`${path}/:id/${view}`, allowOnly("GET"));
+  app.all(`${path}/:id/dialogues/:index/replay`, allowOnly("POST"));
   return app;
-}
-
-/** As OpenAI's lists are. */
-function listOf(data: readonly Readonly<Record<string, unknown>>[], hasMore: boolean) {
-  return {
-    object: "list",
-    data,
-    first_id: data[0]?.["id"] ?? null,
-    last_id: data.at(-1)?.["id"] ?? null,
-    has_more: hasMore,
-  };
 }

@@ -40,7 +40,7 @@ function servedEndpoints(): string[] {
   const app = createApp({
     catalog,
     config,
-    jobs: new JobService({ catalog, config, log }),
+    jobs: new JobService({ catalog, config, log, metrics: testMetrics() }),
     lifecycle: createLifecycle(),
     log,
     metrics: testMetrics(),

@@ -87,7 +87,7 @@ function send({ method = "POST", path = "/v1/chat/completions", headers = {}, bo
   if (isDraining) lifecycle.drain();
   const catalog = scriptedCatalog([scriptedModel(), scriptedModel({ info: { id: "usergpt", role: "user" } })]);
   const [settings, log] = [testConfig(config), createLog("silent")];
-  const jobs = new JobService({ catalog, config: settings, log });
+  const jobs = new JobService({ catalog, config: settings, log, metrics: testMetrics() });
   const deps = { catalog, config: settings, jobs, lifecycle, log, metrics: testMetrics() };
   const text = typeof body === "string" ? body : JSON.stringify({ model: "realm", messages: hello, ...body });
   const sent = { method, body: text, headers: { "content-type": "application/json", ...headers } };

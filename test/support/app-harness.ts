@@ -70,7 +70,7 @@ export function createHarness({ models = [scriptedModel()], config, isReady, met
   const ownMetrics = metrics ?? testMetrics();
   ownMetrics.describe(models.map((model) => model.info));
   const settings = testConfig(config);
-  const jobs = new JobService({ catalog, config: settings, log: captured.log });
+  const jobs = new JobService({ catalog, config: settings, log: captured.log, metrics: ownMetrics });
   const app = createApp({ catalog, config: settings, jobs, lifecycle, log: captured.log, metrics: ownMetrics });
   const send = (
     method: string,

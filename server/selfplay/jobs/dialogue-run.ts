@@ -1,7 +1,7 @@
 // Owns one dialogue of a job from the moment it was taken to the moment it is ended or put back: every turn is committed before
 // the next begins, under the lease it was taken with. It decides nothing about other dialogues; runner.ts does.
-import { EngineError } from "../../../runtime/errors.ts";
-import type { ChatUsage, ModelRole } from "../../../runtime/chat-model.ts";
+import { EngineError, type EngineErrorCode } from "../../../runtime/errors.ts";
+import type { ChatUsage } from "../../../runtime/chat-model.ts";
 import type { Dialogue, DialogueEvent, DialogueRequest, Turn } from "../dialogue-types.ts";
 import type { Database } from "../store/database.ts";
 import { findDialogue } from "../store/dialogue-store.ts";
@@ -12,6 +12,7 @@ import {
   endDialogue,
   type JobProgress,
   releaseDialogue,
+  retryDialogue,
 } from "../store/lease-store.ts";
 import type { Json, Lease, StoredTurn } from "../store/records.ts";
 import type { LiveHub } from "./live-hub.ts";
@@ -25,8 +26,8 @@ export interface RunContext {
   readonly leaseMs: number;
   readonly owner: string;
   readonly versions: Versions;
-  /** What a turn of that side cost, in the currency of the budget. */
-  readonly priceOf: (role: ModelRole, usage: ChatUsage) => number;
+  /** What a model's turn cost, in the currency of the budget. */
+  readonly priceOf: (modelId: string, usage: ChatUsage) => number;
 }
 
 /** How others interfere with a dialogue that is being played. */
@@ -60,6 +61,14 @@ const left: RunResult = { outcome: "left", progress: null, dialogue: null };
 
 /** After a full queue; it empties as fast as turns end. */
 const queueFullDelayMs = 1000;
+/** Failures elsewhere that the next try of the same turn may not meet; the model itself has tried as long as nothing was said. */
+const passing: ReadonlySet<EngineErrorCode> = new Set([
+  "upstream_failed",
+  "upstream_timeout",
+  "upstream_overloaded",
+  "upstream_rate_limited",
+]);
+const maxAttemptsPerTurn = 4;
 
 /** Plays a dialogue from its last committed turn. Throws LeaseLostError, and what the store throws. */
 export async function runDialogue(
@@ -189,7 +198,8 @@ class DialogueRun {
     const { database, hub, leaseMs, priceOf } = this.#context;
     const { origin } = turn;
     const paid = origin === null ? [] : [origin.usage, ...(origin.choice?.losers ?? []).map(({ usage }) => usage)];
-    const money = paid.reduce((sum, usage) => sum + priceOf(turn.role, usage), 0);
+    const modelId = this.#runnable.request[turn.role].model.info.id;
+    const money = paid.reduce((sum, usage) => sum + priceOf(modelId, usage), 0);
     const stored = { ...turn, ordinal: this.#nextOrdinal };
     const progress = await commitTurn(database, this.#lease, stored, money, leaseMs);
     this.#nextOrdinal += 1;
@@ -210,6 +220,13 @@ class DialogueRun {
     const stoppedBy = dialogue?.stoppedBy ?? null;
     if (this.#control.cancel.aborted) {
       return this.#end({ status: "cancelled", stopReason: "cancelled", stoppedBy, error: null }, dialogue);
+    }
+    if (error instanceof EngineError && passing.has(error.code)) {
+      const delayMs = Math.max(queueFullDelayMs, error.detail.retryAfterMs ?? 0);
+      const { database } = this.#context;
+      if (await retryDialogue(database, this.#lease, delayMs, maxAttemptsPerTurn)) {
+        return { outcome: "put_back", progress: null, dialogue: null };
+      }
     }
     const reason = error instanceof Error ? error.message : String(error);
     return this.#end({ status: "failed", stopReason: "error", stoppedBy, error: reason }, dialogue);

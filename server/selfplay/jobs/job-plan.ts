@@ -1,8 +1,10 @@
 // Owns the way from a checked request to what is stored and played: models with their hashes, sampling with every default filled in.
 // A dialogue is always built from the plan, never from the request, so that a resumed one is told just what the first was.
-import type { ModelRole } from "../../../runtime/chat-model.ts";
+import type { ChatModel, ModelRole } from "../../../runtime/chat-model.ts";
 import type { ModelCatalog } from "../../model-catalog.ts";
+import { ApiError } from "../../openai/error.ts";
 import type { Turn } from "../dialogue-types.ts";
+import type { LoadedSeeds } from "../seed-sets/load-seeds.ts";
 import { randomRootSeed } from "../seeds.ts";
 import type { SideSetup } from "../side.ts";
 import { findSimulator } from "../simulators/catalog.ts";
@@ -22,20 +24,38 @@ interface ModelPlan {
 export interface JobPlan {
   readonly simulator: SimulatorName;
   readonly mode: SimulationMode;
-  readonly models: Readonly<Record<ModelRole, ModelPlan>>;
+  /** Judges, where there are any, stand under `judge` and `stop_judge`. */
+  readonly models: Readonly<Record<ModelRole, ModelPlan> & Partial<Record<"judge" | "stop_judge", ModelPlan>>>;
   /** The request of every single dialogue, its seed item left out. */
   readonly dialogue: SimulatedBody;
+  /** What became of the rows of the seed set. */
+  readonly seeds: Omit<LoadedSeeds, "items"> | null;
 }
 
-/** A job as it is stored. Throws ApiError that names the field at fault. */
-export function planJob(body: JobBody, catalog: ModelCatalog, id: string, seedItems: readonly SeedItem[]): NewJob {
-  const { count, concurrency, budget, metadata, seeds: _, ...dialogue } = body;
-  const first = simulate(dialogue, catalog, dialogueId(id, 0), seedItems[0] ?? null);
-  const { user, assistant } = first.request;
+/** A job as it is stored; `seeds` start its dialogues, over and over where they are fewer. Throws ApiError that names the field. */
+export function planJob(
+  { seeds: seedsBody, ...body }: JobBody,
+  catalog: ModelCatalog,
+  id: string,
+  seeds: LoadedSeeds | null,
+): NewJob {
+  const { concurrency, budget, metadata, count: _, ...dialogue } = body;
+  const count = body.count ?? seeds?.items.length;
+  if (count === undefined || count === null) {
+    const message = "Missing required parameter: 'count'.";
+    throw new ApiError(400, message, { param: "count", code: "missing_required_parameter" });
+  }
+  const first = simulate(dialogue, catalog, dialogueId(id, 0), seeds?.items[0] ?? null);
+  const { user, assistant, bestOf, stopRules } = first.request;
   const plan: JobPlan = {
     simulator: first.simulator,
     mode: first.request.mode,
-    models: { user: planModel(user), assistant: planModel(assistant) },
+    models: {
+      user: planModel(user.model),
+      assistant: planModel(assistant.model),
+      ...(bestOf === null ? {} : { judge: planModel(bestOf.judge.model) }),
+      ...(stopRules.judge === null ? {} : { stop_judge: planModel(stopRules.judge.model) }),
+    },
     dialogue: {
       ...dialogue,
       simulator: first.simulator,
@@ -44,6 +64,7 @@ export function planJob(body: JobBody, catalog: ModelCatalog, id: string, seedIt
       assistant: assistant.model.info.id,
       sampling: { user: planSampling(user), assistant: planSampling(assistant) },
     },
+    seeds: seeds === null ? null : withoutItems(seeds),
   };
   return {
     id,
@@ -52,10 +73,14 @@ export function planJob(body: JobBody, catalog: ModelCatalog, id: string, seedIt
     concurrency: concurrency ?? null,
     budgetTokens: budget?.tokens ?? null,
     budgetMoney: budget?.money ?? null,
-    request: body,
+    request:
+      seedsBody === undefined || seedsBody === null ? body : { ...body, seeds: { ...seedsBody, text: undefined } },
     plan: plan as unknown as Json,
     metadata: metadata ?? null,
-    seedItems: seedItems as unknown as readonly Json[],
+    seedItems:
+      seeds === null
+        ? []
+        : Array.from({ length: count }, (_item, index) => seeds.items[index % seeds.items.length] as unknown as Json),
   };
 }
 
@@ -81,9 +106,10 @@ export function toRunnable(
   index: number,
   seedItem: SeedItem | null,
   catalog: ModelCatalog,
+  id = dialogueId(job.id, index),
 ): RunnableDialogue {
   const { dialogue } = planOf(job);
-  const { simulator, request } = simulate(dialogue, catalog, dialogueId(job.id, index), seedItem);
+  const { simulator, request } = simulate(dialogue, catalog, id, seedItem);
   const own = { ...request, seed: job.seed, dialogueIndex: index };
   const { mode } = request;
   return {
@@ -109,7 +135,11 @@ function givenTurns(mode: SimulationMode, seedItem: SeedItem | null): Turn[] {
   return answer === null ? [question] : [question, { role: "assistant", turn: 1, content: answer, origin: null }];
 }
 
-function planModel({ model: { info } }: SideSetup): ModelPlan {
+function withoutItems({ rows, broken, brokenCount, dropped, available }: LoadedSeeds): JobPlan["seeds"] {
+  return { rows, broken, brokenCount, dropped, available };
+}
+
+function planModel({ info }: ChatModel): ModelPlan {
   return { id: info.id, model_hash: info.modelHash, template_hash: info.templateHash };
 }
 

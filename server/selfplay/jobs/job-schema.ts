@@ -4,6 +4,7 @@ import { z } from "zod";
 import { integerBound } from "../../openai/validation.ts";
 import { closed } from "../closed.ts";
 import { selfplaySchema } from "../schema.ts";
+import { seedsSchema } from "../seed-sets/seeds-schema.ts";
 import { simulationFields } from "../simulators/simulation-schema.ts";
 
 const one = selfplaySchema.shape;
@@ -30,13 +31,14 @@ const count = (max: number) => z.int().min(1, integerBound).max(max, integerBoun
 
 /** A request for a job, as it comes. */
 export const jobSchema = closed({
-  count: count(maxCount),
+  /** As many as the seed set has items, unless said. */
+  count: count(maxCount).nullish(),
   user: one.user,
   assistant: one.assistant,
   system: one.system,
   messages: one.messages,
   ...simulationFields,
-  seeds: z.unknown().optional(),
+  seeds: seedsSchema.nullish(),
   seed: one.seed,
   max_turns: one.max_turns,
   sampling: one.sampling,

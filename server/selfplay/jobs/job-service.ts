@@ -4,14 +4,18 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import type { Config } from "../../config.ts";
 import type { Log } from "../../log.ts";
+import type { Metrics } from "../../metrics.ts";
 import type { ModelCatalog } from "../../model-catalog.ts";
 import { ApiError, excerpt } from "../../openai/error.ts";
+import { invalid } from "../request.ts";
+import { loadSeeds } from "../seed-sets/load-seeds.ts";
+import { randomRootSeed } from "../seeds.ts";
 import { type Database, StoreError } from "../store/database.ts";
 import { deleteJob, findJob, insertJob, isEnded, moveJob, cancelIdleDialogues } from "../store/job-store.ts";
 import { voidLeases } from "../store/lease-store.ts";
 import { hasDatabase, openDatabase } from "../store/open-database.ts";
 import type { JobStatus, StoredJob } from "../store/records.ts";
-import { planJob } from "./job-plan.ts";
+import { planJob, planOf } from "./job-plan.ts";
 import type { JobBody } from "./job-schema.ts";
 import { LiveHub } from "./live-hub.ts";
 import { Runner } from "./runner.ts";
@@ -19,8 +23,9 @@ import { readVersions } from "./versions.ts";
 
 export interface JobServiceOptions {
   readonly catalog: ModelCatalog;
-  readonly config: Pick<Config, "databaseUrl" | "dataFolder" | "leaseS" | "slotsPerModel">;
+  readonly config: Pick<Config, "databaseUrl" | "dataFolder" | "leaseS" | "seedFolder" | "slotsPerModel">;
   readonly log: Log;
+  readonly metrics: Metrics;
 }
 
 interface Opened {
@@ -55,8 +60,15 @@ export class JobService {
   }
 
   async create(body: JobBody): Promise<StoredJob> {
+    const { catalog, config } = this.#options;
     const id = `job_${randomUUID().replaceAll("-", "")}`;
-    const planned = planJob(body, this.#options.catalog, id, []);
+    const seed = body.seed ?? randomRootSeed();
+    const { seeds } = body;
+    const loaded = seeds === undefined || seeds === null ? null : await loadSeeds(seeds, config.seedFolder, seed);
+    const planned = planJob({ ...body, seed }, catalog, id, loaded);
+    if (planned.budgetMoney !== null && !this.#hasPrices(planned)) {
+      throw invalid("budget.money", "none of the job's models has a price, so that it would never be spent.");
+    }
     const { database, runner } = await this.#openForClient();
     const job = await insertJob(database, planned);
     runner.wake();
@@ -115,6 +127,13 @@ export class JobService {
     await opened?.database.close();
   }
 
+  #hasPrices(job: Pick<StoredJob, "plan">): boolean {
+    const { upstreams } = this.#options.catalog;
+    const nothing = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
+    const ids = Object.values(planOf(job).models).map(({ id }) => id);
+    return ids.some((id) => (upstreams?.costOf(id, nothing) ?? null) !== null);
+  }
+
   async #move(id: string, from: readonly JobStatus[], to: JobStatus): Promise<StoredJob> {
     const before = await this.retrieve(id);
     const { database, runner } = await this.#openForClient();
@@ -150,7 +169,7 @@ export class JobService {
   }
 
   async #openNow(): Promise<Opened> {
-    const { catalog, config, log } = this.#options;
+    const { catalog, config, log, metrics } = this.#options;
     const database = await openDatabase(config, log);
     // Nobody else can hold one: whoever did is gone.
     if (database.kind === "pglite") await voidLeases(database);
@@ -163,8 +182,8 @@ export class JobService {
       owner: `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`,
       versions: readVersions(),
       slotsPerModel: config.slotsPerModel,
-      priceOf: () => 0,
-      onEnd: async () => {},
+      priceOf: (modelId, usage) => catalog.upstreams?.costOf(modelId, usage)?.amount ?? 0,
+      metrics,
     });
     if (!this.#draining.signal.aborted) runner.start();
     return { database, runner };

@@ -13,7 +13,7 @@ export function recordOf(request: DialogueRequest, dialogue: Dialogue | null): J
 /** The dialogue as it was when it ended; null while it has not. */
 export function toDialogue(id: string, stored: StoredDialogue): Dialogue | null {
   const { index, stopReason, stoppedBy, turns, record } = stored;
-  if (record === null || stopReason === null) return null;
+  if (record === null || !("sides" in record) || stopReason === null) return null;
   const { seed, sides } = record as unknown as { seed: number; sides: Record<"user" | "assistant", StoredSide> };
   return {
     id,

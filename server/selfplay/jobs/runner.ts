@@ -2,12 +2,14 @@
 // on what is done to their jobs, and stops in good order. Dialogues never wait for each other.
 // It does not know how one is played (dialogue-run.ts) or asked for (job-service.ts).
 import type { Log } from "../../log.ts";
+import type { Metrics } from "../../metrics.ts";
 import type { ModelCatalog } from "../../model-catalog.ts";
+import { meterDialogue } from "../meter.ts";
 import type { SeedItem } from "../simulators/simulator.ts";
 import { cancelIdleDialogues, findJob, findOpenJobs, isEnded, moveJob } from "../store/job-store.ts";
-import { claimDialogue, isPlayedOut, releaseDialogue, renewLeases } from "../store/lease-store.ts";
+import { claimDialogue, endDialogue, isPlayedOut, releaseDialogue, renewLeases } from "../store/lease-store.ts";
 import { type JobStatus, type Lease, LeaseLostError, type StoredJob } from "../store/records.ts";
-import { type RunContext, type RunResult, runDialogue } from "./dialogue-run.ts";
+import { type RunContext, type RunnableDialogue, type RunResult, runDialogue } from "./dialogue-run.ts";
 import { obstacleOf, planOf, toRunnable } from "./job-plan.ts";
 import { slotsNeeded, SlotBook } from "./slot-book.ts";
 
@@ -16,8 +18,7 @@ export interface RunnerOptions extends RunContext {
   readonly log: Log;
   /** Dialogues of one model that keep a slot each. */
   readonly slotsPerModel: number;
-  /** Called before a dialogue's slots are taken by the next one. */
-  readonly onEnd: (job: StoredJob, lease: Lease, result: RunResult) => Promise<void>;
+  readonly metrics: Metrics;
 }
 
 interface Running {
@@ -31,6 +32,8 @@ interface Running {
 /** Looks for work of others this often when nobody here says that there is some. */
 const idlePollMs = 1000;
 const storeRetryMs = 1000;
+/** A dialogue that ends its process each time must not do so for ever. */
+const maxAttempts = 50;
 
 export class Runner {
   readonly #options: RunnerOptions;
@@ -114,6 +117,12 @@ export class Runner {
       await releaseDialogue(database, claim);
       return false;
     }
+    if (claim.attempts > maxAttempts) {
+      const error = `It broke off ${maxAttempts} times without a single turn.`;
+      const end = { stopReason: "error", stoppedBy: null, record: { seed: job.seed }, takenBack: [], error } as const;
+      await endDialogue(database, claim, { ...end, status: "failed" });
+      return true;
+    }
     if (job.status === "queued" && (await moveJob(database, job.id, ["queued"], "running"))) {
       this.#options.hub.tell(job.id, null);
     }
@@ -175,17 +184,20 @@ export class Runner {
   }
 
   async #play(job: StoredJob, running: Running, seedItem: SeedItem | null): Promise<void> {
-    const { catalog, log } = this.#options;
+    const { catalog, log, metrics } = this.#options;
     const { lease, cancel, leave } = running;
     try {
-      const runnable = toRunnable(job, lease.index, seedItem, catalog);
+      const plain = toRunnable(job, lease.index, seedItem, catalog);
+      const runnable: RunnableDialogue = {
+        ...plain,
+        play: (past, signal) => meterDialogue(plain.play(past, signal), plain.request, metrics, {}, () => {}),
+      };
       const result = await runDialogue(lease, runnable, this.#options, {
         cancel: cancel.signal,
         leave: leave.signal,
         shouldYield: () => this.#isDraining || running.isPaused,
       });
       if (result.progress !== null) await this.#afterEnd(job.id, result.progress);
-      await this.#options.onEnd(job, lease, result);
     } catch (error) {
       if (!(error instanceof LeaseLostError)) throw error;
       log.warn("lease lost", { job: lease.jobId, dialogue: lease.index });

@@ -10,6 +10,8 @@ export interface DialogueFilter {
   readonly statuses: readonly DialogueStatus[];
   /** Only those that ended for one of these reasons; empty for all. */
   readonly stopReasons: readonly string[];
+  /** Only those of jobs with one of these simulators; empty for all. */
+  readonly simulators: readonly string[];
   /** Leaves out those with one of these quality flags. */
   readonly withoutFlags: readonly string[];
 }
@@ -25,7 +27,7 @@ interface Page extends DialogueFilter {
 export async function listDialogues(
   database: Queryable,
   jobId: string,
-  { after, limit, statuses, stopReasons, withoutFlags, isDescending = false }: Page,
+  { after, limit, statuses, stopReasons, simulators, withoutFlags, isDescending = false }: Page,
 ): Promise<readonly StoredDialogue[]> {
   const rows = await database.query<DialogueRow>(
     `SELECT ${columns} FROM selfplay_dialogues
@@ -34,8 +36,10 @@ export async function listDialogues(
         AND (cardinality($5::text[]) = 0 OR stop_reason = ANY($5::text[]))
         AND (cardinality($6::text[]) = 0 OR quality IS NULL
           OR NOT EXISTS (SELECT FROM unnest($6::text[]) AS flag WHERE quality -> flag = 'true'::jsonb))
+        AND (cardinality($7::text[]) = 0
+          OR (SELECT plan ->> 'simulator' FROM selfplay_jobs WHERE id = $1) = ANY($7::text[]))
       ORDER BY index ${isDescending ? "DESC" : "ASC"} LIMIT $3`,
-    [jobId, after, limit, statuses, stopReasons, withoutFlags],
+    [jobId, after, limit, statuses, stopReasons, withoutFlags, simulators],
   );
   const turns = await turnsOf(
     database,

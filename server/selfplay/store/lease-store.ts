@@ -81,6 +81,26 @@ export async function releaseDialogue(database: Queryable, lease: Lease, delayMs
   );
 }
 
+/**
+ * Puts a dialogue back to be tried again from its last committed turn. Says no, and changes nothing, where that has been tried
+ * `maxAttempts` times since that turn.
+ */
+export async function retryDialogue(
+  database: Queryable,
+  lease: Lease,
+  delayMs: number,
+  maxAttempts: number,
+): Promise<boolean> {
+  const rows = await database.query(
+    `UPDATE selfplay_dialogues SET status = 'queued', lease_until = NULL, lease_owner = NULL,
+        available_at = now() + $4::float8 * interval '1 millisecond'
+      WHERE job_id = $1 AND index = $2 AND lease_token = $3 AND status = 'running' AND attempts < $5::integer
+      RETURNING index`,
+    [lease.jobId, lease.index, lease.token, delayMs, maxAttempts],
+  );
+  return rows.length > 0;
+}
+
 /** Ends every lease there is. Only for a database that no other process can use. */
 export async function voidLeases(database: Queryable): Promise<void> {
   await database.query("UPDATE selfplay_dialogues SET lease_until = NULL WHERE lease_until IS NOT NULL");

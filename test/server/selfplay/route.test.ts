@@ -26,7 +26,7 @@ function open(userScript: Script, assistantScript: Script, contextWindow = 1000)
   const lifecycle = createLifecycle();
   const metrics = createMetrics({ version: "0", hasProcessMetrics: false });
   metrics.describe(catalog.list().map((model) => model.info));
-  const jobs = new JobService({ catalog, config, log });
+  const jobs = new JobService({ catalog, config, log, metrics });
   const app = createApp({ catalog, config, jobs, lifecycle, log, metrics });
   const post = (body: unknown, signal = new AbortController().signal) =>
     app.request(path, {

@@ -57,7 +57,7 @@ const claim = async (database: Database, job: string, owner = "a", ms = leaseMs)
   if (lease === null) throw new Error("There was nothing to take.");
   return lease;
 };
-const all = { after: -1, limit: 10, statuses: [], stopReasons: [], withoutFlags: [] };
+const all = { after: -1, limit: 10, statuses: [], stopReasons: [], simulators: [], withoutFlags: [] };
 
 let server: PostgresServer;
 let databases: Record<string, Database>;
