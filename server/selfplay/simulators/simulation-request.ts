@@ -114,6 +114,9 @@ function checkStart(
       `the user's model is to be told its ${mode}, in 'system.user' or '${field}'; there is neither.`,
     );
   }
+  if (simulator === "roleplay" && item !== null && hasRounds) {
+    throw invalid(field, "a topic is for the opener, and 'messages' holds one already; give only one.");
+  }
   if (simulator === "selfchat" && item === null) throw invalid(field, "self-chat needs a topic.");
   if (mode === "transcript" && hasRounds) {
     throw invalid("messages", "a transcript is written in one go and cannot begin with given rounds.");

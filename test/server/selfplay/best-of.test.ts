@@ -1,5 +1,7 @@
 // Answers picked from several samples, and dialogues that a judge or a budget ends.
 import { expect, test } from "vitest";
+import type { ChatRequest } from "../../../runtime/chat-model.ts";
+import { defaultGuardrails } from "../../../server/selfplay/guardrails.ts";
 import type { Dialogue } from "../../../server/selfplay/dialogue-types.ts";
 import { toWireDialogue } from "../../../server/selfplay/wire.ts";
 import { transcript } from "./play.ts";
@@ -90,6 +92,45 @@ test("later turns go on from the answer that stayed, by its own ids", async () =
   const { dialogue } = await simulate("learned", simulatedRequest(user, assistant, { bestOf, maxTurns: 2 }));
   expect(transcript(dialogue)).toEqual(["U: Why?", "A: Because.", "U: So?", "A: One."]);
   expect(assistant.requests[2]?.messages[1]).toMatchObject({ tokenIds: dialogue.turns[1]?.origin?.tokenIds });
+});
+
+/** All of the turns that does not depend on what was in the cache. */
+const contentOf = ({ turns }: Dialogue) =>
+  turns.map(({ content, origin }) => {
+    const { picked, losers } = origin?.choice ?? { picked: null, losers: [] };
+    return [content, origin?.seed, picked, losers.map((loser) => loser.content)];
+  });
+
+/** What is said depends on the seed alone, as with a model, and every third question has been asked before. */
+const byItsSeed = ({ sampling, choiceIndex }: ChatRequest) => `${sampling.seed % 3}${choiceIndex}`;
+
+function verdictOf({ messages }: ChatRequest): string {
+  const asked = messages[0]?.content ?? "";
+  if (asked.includes("[[1]]")) return "[[2]]";
+  return asked.split("#[Human's question]#").length > 3 ? "[[stop]]" : "[[continue]]";
+}
+
+function ruledRequest() {
+  const judge = judgeOf(verdictOf);
+  const models = [new SpellingModel("user", byItsSeed), new SpellingModel("assistant", byItsSeed)] as const;
+  return simulatedRequest(...models, {
+    seed: 3,
+    bestOf: { count: 2, judge },
+    stopRules: { ...noStopRules, judge: { ...judge, fromTurn: 1 } },
+    guardrails: { ...defaultGuardrails, redraws: 20 },
+  });
+}
+
+test("resumed after any turn, guard-rails, choices and judge rule as if it had never stopped", async () => {
+  const { dialogue } = await simulate("learned", ruledRequest());
+  expect([dialogue.stopReason, dialogue.turns.length]).toEqual(["judge", 6]);
+  expect(dialogue.discarded.length).toBeGreaterThan(0);
+  for (let kept = 1; kept <= dialogue.turns.length; kept += 1) {
+    const resumed = await simulate("learned", { ...ruledRequest(), past: dialogue.turns.slice(0, kept) });
+    expect(resumed.dialogue.stopReason).toBe("judge");
+    expect(contentOf(resumed.dialogue)).toEqual(contentOf(dialogue));
+    expect(resumed.dialogue.usage.assistant.completionTokens).toBe(dialogue.usage.assistant.completionTokens);
+  }
 });
 
 test("on the wire a choice is part of the trace, ids only if asked for", async () => {

@@ -126,6 +126,7 @@ test.each([
   [{ simulator: "selfchat" }, "prompt"],
   [{ mode: "seeded", messages: round, prompt: "tea" }, "prompt"],
   [{ simulator: "selfchat", prompt: "tea", messages: round }, "messages"],
+  [{ simulator: "roleplay", messages: round, prompt: "tea" }, "prompt"],
   [{ prompt: "" }, "prompt"],
   [{ simulator: "roleplay", user: "usergpt" }, "user"],
   [{ user: "realm" }, "user"],
