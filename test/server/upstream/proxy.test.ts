@@ -98,7 +98,7 @@ describe("what the endpoint fails with is told in OpenAI's shape", () => {
     ["a bad key", refuses(401, errorBody("Incorrect API key provided: sk-ab***yz")), 502, "upstream_refused", 1],
     ["an unknown model", refuses(404, errorBody("no such model: far-1")), 502, "upstream_refused", 1],
   ])("%s", async (_, answer, status, code, attempts) => {
-    const { client, upstream, lines } = await connect({ timeoutS: 0.1 }, answer);
+    const { client, upstream, lines } = await connect({ timeoutS: 1 }, answer);
     const error = await errorOf(client);
     expect(error).toBeInstanceOf(InternalServerError);
     expect(error).toMatchObject({ status, code, type: "server_error", param: null });

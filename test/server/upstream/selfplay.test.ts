@@ -17,7 +17,7 @@ import { openUpstream } from "./ask.ts";
 const user = () =>
   scriptedModel({ info: { id: "usergpt", role: "user" }, reply: (_, index) => ({ pieces: [`Q${index + 1}`] }) });
 const assistant = () => scriptedModel({ reply: (_, index) => ({ pieces: [`A${index + 1}`] }) });
-const quick = { timeoutS: 0.15, idleTimeoutS: 0.15 };
+const quick = { timeoutS: 1, idleTimeoutS: 1 };
 const overflow = refuses(400, errorBody("too long", "context_length_exceeded"));
 
 describe("a dialogue with an assistant elsewhere", () => {
