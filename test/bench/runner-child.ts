@@ -44,3 +44,6 @@ process.on("message", (call: RunnerCall) => {
     )
     .then((message) => process.send?.(message));
 });
+
+// The bench is gone: nobody waits for an answer any more.
+process.on("disconnect", () => process.exit());
