@@ -12,7 +12,7 @@ import type { SideSetup } from "./side.ts";
 const defaultModelIds: Readonly<Record<ModelRole, string>> = { user: "usergpt", assistant: "realm" };
 
 /** A question that runs this long is taken as it is; an answer may run until its window is full. */
-const defaultMaxTokens: Readonly<Record<ModelRole, number | null>> = { user: 512, assistant: null };
+export const defaultMaxTokens: Readonly<Record<ModelRole, number | null>> = { user: 512, assistant: null };
 
 /** The fields of a request that bear on two models at play. */
 export type DialogueBody = Pick<

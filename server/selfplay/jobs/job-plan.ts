@@ -8,7 +8,12 @@ import type { LoadedSeeds } from "../seed-sets/load-seeds.ts";
 import { randomRootSeed } from "../seeds.ts";
 import type { SideSetup } from "../side.ts";
 import { findSimulator } from "../simulators/catalog.ts";
-import { type SimulatedBody, type Simulation, toSimulation } from "../simulators/simulation-request.ts";
+import {
+  checkSeedRounds,
+  type SimulatedBody,
+  type Simulation,
+  toSimulation,
+} from "../simulators/simulation-request.ts";
 import type { SeedItem, SimulationMode, SimulatorName } from "../simulators/simulator.ts";
 import type { Json, NewJob, StoredJob } from "../store/records.ts";
 import type { RunnableDialogue } from "./dialogue-run.ts";
@@ -46,6 +51,7 @@ export function planJob(
     throw new ApiError(400, message, { param: "count", code: "missing_required_parameter" });
   }
   const first = simulate(dialogue, catalog, dialogueId(id, 0), seeds?.items[0] ?? null);
+  checkSeedRounds(first.request, seeds?.items ?? []);
   const { user, assistant, bestOf, stopRules } = first.request;
   const plan: JobPlan = {
     simulator: first.simulator,

@@ -4,7 +4,7 @@ import type { ChatModel } from "../../../runtime/chat-model.ts";
 import type { ModelCatalog } from "../../model-catalog.ts";
 import { ApiError, modelNotFound } from "../../openai/error.ts";
 import { defaultGuardrails } from "../guardrails.ts";
-import { type DialogueBody, invalid, toDialogueRequest } from "../request.ts";
+import { defaultMaxTokens, type DialogueBody, invalid, toDialogueRequest } from "../request.ts";
 import { simulatorModes } from "./catalog.ts";
 import type { SimulationBody } from "./simulation-schema.ts";
 import type {
@@ -54,7 +54,7 @@ export function toSimulation(body: SimulatedBody, catalog: ModelCatalog, id: str
     stopRules,
     past: [],
   };
-  checkRounds(request, body, source);
+  checkRounds(request);
   checkWindows(request, body);
   if (simulator === "prequery" && request.user.model.info.device === "remote") {
     throw invalid(
@@ -171,12 +171,9 @@ function findJudge(catalog: ModelCatalog, param: string, id: string): ChatModel 
 }
 
 /** Rules that no dialogue could reach. */
-function checkRounds(
-  { maxTurns, stopRules, mode, seedItem }: SimulatedDialogueRequest,
-  body: SimulatedBody,
-  { field }: SeedSource,
-): void {
-  const most = Math.min(maxTurns ?? Number.POSITIVE_INFINITY, stopRules.turnRange?.max ?? Number.POSITIVE_INFINITY);
+function checkRounds(request: SimulatedDialogueRequest): void {
+  const { maxTurns, stopRules } = request;
+  const most = mostRounds(request);
   const least = stopRules.turnRange?.min ?? 1;
   if (maxTurns !== null && least > maxTurns) {
     throw invalid("stop.turns.min", `'max_turns' allows ${maxTurns} rounds, fewer than the ${least} asked for here.`);
@@ -184,10 +181,18 @@ function checkRounds(
   if (stopRules.judge !== null && stopRules.judge.fromTurn > most) {
     throw invalid("stop.judge.from_turn", `a dialogue has ${most} rounds at most, so a judge would never be asked.`);
   }
-  const given = mode === "seeded" && seedItem?.answer !== undefined && seedItem.answer !== null ? 1 : 0;
-  const cap = typeof body.max_turns === "number" ? "max_turns" : "stop.turns.max";
-  if (most <= given)
-    throw invalid(cap, `'${field}' holds 1 round already, and it counts; expected at least ${given + 1}.`);
+}
+
+/** Whether a dialogue may have more rounds than its seed brings, for a set of seeds as a whole. Throws ApiError that names the field. */
+export function checkSeedRounds(request: SimulatedDialogueRequest, items: readonly SeedItem[]): void {
+  if (request.mode !== "seeded" || items.every(({ answer }) => answer === null)) return;
+  const reason = "a seed with its answer is 1 round already, and it counts; expected at least 2.";
+  if (mostRounds(request) < 2) throw invalid(request.maxTurns === 1 ? "max_turns" : "stop.turns.max", reason);
+  if (request.stopRules.turnRange?.min === 1) throw invalid("stop.turns.min", reason);
+}
+
+function mostRounds({ maxTurns, stopRules: { turnRange } }: SimulatedDialogueRequest): number {
+  return Math.min(maxTurns ?? Number.POSITIVE_INFINITY, turnRange?.max ?? Number.POSITIVE_INFINITY);
 }
 
 /** A turn as long as asked for must fit into what the other side can take in. */
@@ -198,7 +203,8 @@ function checkWindows({ user, assistant }: SimulatedDialogueRequest, body: Simul
   ] as const) {
     const asked = body.sampling?.[role]?.max_completion_tokens ?? body.sampling?.[role]?.max_tokens ?? null;
     const { id, contextWindow } = other.model.info;
-    if (asked === null || asked < contextWindow) continue;
+    // The default is a bound and no wish: a job writes it down as if it had been asked for.
+    if (asked === null || asked === defaultMaxTokens[role] || asked < contextWindow) continue;
     throw invalid(
       `sampling.${role}.max_tokens`,
       `a turn of ${asked} tokens by \`${own.model.info.id}\` would not fit into the window of \`${id}\`, which is ${contextWindow} tokens.`,

@@ -3,14 +3,10 @@ import { expect, test } from "vitest";
 import { ApiError } from "../../../../server/openai/error.ts";
 import { validate } from "../../../../server/openai/validation.ts";
 import { selfplaySchema } from "../../../../server/selfplay/schema.ts";
-import {
-  fromSimulationPlan,
-  judgesOf,
-  toSimulationPlan,
-} from "../../../../server/selfplay/simulators/simulation-plan.ts";
-import { toPromptedSimulation } from "../../../../server/selfplay/simulators/simulation-request.ts";
+import { checkSeedRounds, toPromptedSimulation } from "../../../../server/selfplay/simulators/simulation-request.ts";
 import { scriptedModel } from "../../../support/scripted-model.ts";
 import { catalogOf } from "../play.ts";
+import { seedItem } from "./simulate.ts";
 
 const catalog = catalogOf(
   scriptedModel({ info: { id: "usergpt", role: "user", contextWindow: 512 } }),
@@ -87,29 +83,42 @@ test("guard-rails: true is the usual ones, an object changes what it names, fals
   });
 });
 
-test("stop rules and best-of, written down as JSON, come back as they were", () => {
-  const body = {
-    guardrails: true,
+test("stop rules and best-of are filled in, judges found by id", () => {
+  const judge = { model: "realm", from_turn: 3, retries: 1 };
+  const { request } = simulation({
     best_of: { n: 3, judge: "cloud" },
-    stop: {
-      end_token: false,
-      tokens: 900,
-      turns: { min: 2, max: 4 },
-      judge: { model: "realm", from_turn: 3, retries: 1 },
-    },
-  };
-  const { request } = simulation(body);
-  expect(request.stopRules).toMatchObject({
+    stop: { end_token: false, tokens: 900, turns: { min: 2, max: 4 }, judge },
+  });
+  expect(request.stopRules).toEqual({
     hasEndToken: false,
     maxDialogueTokens: 900,
     turnRange: { min: 2, max: 4 },
+    judge: { model: catalog.get("realm"), fromTurn: 3, retries: 1 },
   });
-  expect(request.bestOf).toMatchObject({ count: 3, judge: { retries: 2 } });
-  const plan = toSimulationPlan(request);
-  expect(judgesOf(plan).map(({ model }) => model)).toEqual(["cloud", "realm"]);
-  const { guardrails, bestOf, stopRules } = request;
-  const stored = JSON.parse(JSON.stringify(plan)) as typeof plan;
-  expect(fromSimulationPlan(stored, catalog)).toEqual({ guardrails, bestOf, stopRules });
+  expect(request.bestOf).toEqual({ count: 3, judge: { model: catalog.get("cloud"), retries: 2 } });
+});
+
+test("the usual bound of a question is no contradiction, however small the other's window", () => {
+  const small = catalogOf(
+    scriptedModel({ info: { id: "usergpt", role: "user", contextWindow: 256 } }),
+    scriptedModel({ info: { id: "realm", role: "assistant", contextWindow: 256 } }),
+  );
+  const { request } = toPromptedSimulation({}, small, "dlg_1");
+  const written = { sampling: { user: { max_tokens: request.user.maxTokens } } };
+  expect(toPromptedSimulation(written, small, "dlg_1").request.user.maxTokens).toBe(512);
+});
+
+test.each([
+  [{ max_turns: 1 }, "max_turns"],
+  [{ stop: { turns: { min: 1, max: 1 } } }, "stop.turns.max"],
+  [{ stop: { turns: { min: 1, max: 3 } } }, "stop.turns.min"],
+])("%j leaves no round to add to a seed with its answer, though to a lone question", (body, param) => {
+  const { request } = simulation({ ...body, prompt: "Why?" });
+  const items = [seedItem("Why?"), seedItem("How?")];
+  expect(() => checkSeedRounds(request, items)).not.toThrow();
+  expect(() => checkSeedRounds(request, [...items, seedItem("Who?", "Bob.")])).toThrow(
+    expect.objectContaining({ status: 400, body: expect.objectContaining({ param }) }),
+  );
 });
 
 test.each([
