@@ -35,11 +35,14 @@ const usageSchema = z.object({
   completion_tokens: tokens,
   prompt_tokens_details: z.object({ cached_tokens: tokens.nullish() }).nullish().catch(null),
 });
+const saying = z.object({ content: z.string().nullish(), refusal: z.string().nullish() });
 const chunkSchema = z.object({
   choices: z
     .array(
       z.object({
-        delta: z.object({ content: z.string().nullish(), refusal: z.string().nullish() }).nullish(),
+        delta: saying.nullish(),
+        // From a server that knows no streams.
+        message: saying.nullish(),
         finish_reason: z.string().nullish(),
         // vLLM and SGLang: the stop string, or the id of a stop token.
         stop_reason: z.unknown().optional(),
@@ -78,7 +81,8 @@ export async function* runAttempt(
       const chunk = readChunk(raw);
       usage = toUsage(chunk.usage) ?? usage;
       const choice = chunk.choices?.[0];
-      const text = choice?.delta?.content ?? choice?.delta?.refusal ?? "";
+      const said = choice?.delta ?? choice?.message;
+      const text = said?.content ?? said?.refusal ?? "";
       if (text !== "" && finish === null) yield { type: "text", text };
       if (typeof choice?.finish_reason === "string" && finish === null) {
         finish = {

@@ -1,4 +1,4 @@
-// Owns the official client as it is pointed at an upstream, and the one shape in which it is shown error answers.
+// Owns the official client as it is pointed at an upstream, and the one shape in which it is shown answers.
 // No retries, no environment, no redirects: those decisions are made elsewhere or not at all.
 import OpenAI from "openai";
 import type { UpstreamSettings } from "./upstream-config.ts";
@@ -18,18 +18,23 @@ export function createClient({ baseUrl, apiKey, timeoutS }: UpstreamSettings): O
     maxRetries: 0,
     timeout: timeoutS * 1000,
     logLevel: "off",
-    ...(apiKey === null ? { defaultHeaders: { authorization: null } } : {}),
+    // Wins over what the package finds in OPENAI_CUSTOM_HEADERS.
+    defaultHeaders: { authorization: apiKey === null ? null : `Bearer ${apiKey}` },
     fetch: fetchNormalized,
   });
 }
 
+/** What a request is made of; anything else came from the environment. */
+const ownHeaders = /^(accept|authorization|content-type|user-agent|x-stainless-.*)$/;
+
 /**
  * Rewrites error answers to `{"error": {…}}`: the client reads nothing else, and servers put their sentence at the top level
- * (SGLang), into a string (TGI) or into plain text.
+ * (SGLang), into a string (TGI) or into plain text. An answer that is no stream although one was asked for becomes one.
  */
 const fetchNormalized: typeof fetch = async (input, init) => {
-  const response = await fetch(input, { ...init, redirect: "manual" });
-  if (response.ok) return response;
+  const sent = [...new Headers(init?.headers)].filter(([name]) => ownHeaders.test(name));
+  const response = await fetch(input, { ...init, headers: sent, redirect: "manual" });
+  if (response.ok) return isJson(response) ? toStream(response) : response;
   const text = await readStart(response);
   const headers = new Headers(response.headers);
   headers.set("content-type", "application/json");
@@ -38,6 +43,15 @@ const fetchNormalized: typeof fetch = async (input, init) => {
   const status = response.status === 304 ? 502 : response.status;
   return new Response(JSON.stringify({ error: errorObject(text) }), { status, headers });
 };
+
+const isJson = ({ headers }: Response) => /^application\/json\b/i.test(headers.get("content-type") ?? "");
+
+/** LM Studio tells errors with 200, and some servers know no streams: either is one event. */
+async function toStream(response: Response): Promise<Response> {
+  const line = (await response.text()).replaceAll(/[\r\n]+/g, " ");
+  const headers = { "content-type": "text/event-stream" };
+  return new Response(`data: ${line}\n\ndata: [DONE]\n\n`, { headers });
+}
 
 function errorObject(text: string): object {
   let body: unknown;

@@ -38,6 +38,7 @@ const sentences: readonly RegExp[] = [
   /inputs` must have less than (?<window>\d+) tokens.*?given: (?<prompt>\d+)/is,
   // LM Studio
   /first (?<prompt>\d+) tokens when context the overflows.*?context length of only (?<window>\d+)/is,
+  /tokens to keep from the initial prompt is greater than the context length/i,
   // llama.cpp
   /exceeds? the available context size/i,
   // Cohere and whoever else says it in these words

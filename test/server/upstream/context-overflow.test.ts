@@ -134,6 +134,12 @@ const dialects: readonly (readonly [string, FakeAnswer, number | undefined, numb
     undefined,
   ],
   [
+    "LM Studio, with 200",
+    refuses(200, { error: "The number of tokens to keep from the initial prompt is greater than the context length." }),
+    undefined,
+    undefined,
+  ],
+  [
     "LM Studio, within a stream",
     streams(
       'event: error\ndata: {"error":{"message":"Trying to keep the first 5000 tokens when context the overflows. However, the model is loaded with context length of only 4096 tokens."}}\n\n',

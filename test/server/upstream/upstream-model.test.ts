@@ -58,6 +58,15 @@ describe("an answer becomes events", () => {
     expect((await ask(model, { maxTokens })).end).toMatchObject({ cause });
   });
 
+  it("a server that knows no streams is understood all the same", async () => {
+    const choices = [{ message: { role: "assistant", content: "All\nat once." }, finish_reason: "stop" }];
+    const whole = { choices, usage: { prompt_tokens: 3, completion_tokens: 4 } };
+    const { model } = openUpstream((await startFakeUpstream(refuses(200, JSON.stringify(whole, null, 2)))).url);
+    const { text, end } = await ask(model);
+    expect(text).toBe("All\nat once.");
+    expect(end).toMatchObject({ cause: "end_token", usage: { promptTokens: 3, cachedTokens: 0, completionTokens: 4 } });
+  });
+
   it("a refusal in its own field is what the model said", async () => {
     const chunk = { choices: [{ delta: { refusal: "I would rather not." }, finish_reason: "stop" }] };
     const { model } = openUpstream((await startFakeUpstream(streams(`data: ${JSON.stringify(chunk)}\n\n`))).url);
@@ -200,9 +209,15 @@ describe("the books", () => {
 describe("what is sent over", () => {
   it("goes to the configured address with the configured key, and nothing from the environment", async () => {
     const before = { ...process.env };
-    Object.assign(process.env, { OPENAI_API_KEY: "sk-env", OPENAI_BASE_URL: "http://nowhere", OPENAI_ORG_ID: "org" });
+    const foreign = {
+      OPENAI_API_KEY: "sk-env",
+      OPENAI_BASE_URL: "http://nowhere",
+      OPENAI_ORG_ID: "org",
+      OPENAI_CUSTOM_HEADERS: "Authorization: Bearer sk-env\nX-Else: where",
+    };
+    Object.assign(process.env, foreign);
     onTestFinished(() => {
-      for (const name of ["OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID"]) {
+      for (const name of Object.keys(foreign)) {
         if (before[name] === undefined) delete process.env[name];
         else process.env[name] = before[name];
       }
@@ -213,6 +228,7 @@ describe("what is sent over", () => {
     expect(upstream.requests.map(({ path }) => path)).toEqual(["/v1/chat/completions", "/v1/chat/completions"]);
     expect(upstream.requests.map(({ headers }) => headers.authorization)).toEqual(["Bearer sk-1", undefined]);
     expect(upstream.requests.map(({ headers }) => headers["openai-organization"])).toEqual([undefined, undefined]);
+    expect(upstream.requests.map(({ headers }) => headers["x-else"])).toEqual([undefined, undefined]);
   });
 
   it("a wish that the endpoint cannot take is refused before it is asked", async () => {
