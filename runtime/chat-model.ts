@@ -128,6 +128,8 @@ export interface ChatModel {
    * longer than the window; aborting cancels at the next step.
    */
   score?(messages: readonly ChatMessage[], signal: AbortSignal): Promise<readonly TurnScore[]>;
+  /** Tokens of a text, special ones not counted. Absent where the model's tokenizer is not known. */
+  countTokens?(text: string): number;
   /** Gives back what `sessionId` kept. Unknown sessions are ignored. */
   endSession(sessionId: string): void;
   /** Refuses new requests, cancels running ones and releases everything. Resolves when nothing is held any more. */

@@ -87,6 +87,7 @@ export function createLocalModel(parts: LocalModelParts): ChatModel {
   return {
     info,
     generate,
+    countTokens: (text) => tokenizer.encode([{ type: "plain", text }]).length,
     score: (messages, signal) => scoreTurns(parts, messages, signal),
     endSession: (sessionId) => engine.endSession(sessionId),
     close: () => engine.close(),

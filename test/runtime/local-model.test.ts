@@ -297,3 +297,10 @@ it("typed turn markers do not become turns", async () => {
   const controls = (engine.requests[0]?.promptIds ?? []).filter((id) => id < tinyControls.length);
   expect(controls).toEqual([tiny.begin, tiny.user, tiny.end, tiny.assistant]);
 });
+
+it("counts a text's tokens, markers typed as text included as text", () => {
+  const { model } = setUp();
+  expect(model.countTokens?.("abc")).toBe(3);
+  expect(model.countTokens?.("<|end|>")).toBe("<|end|>".length);
+  expect(model.countTokens?.("")).toBe(0);
+});
