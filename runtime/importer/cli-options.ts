@@ -6,6 +6,7 @@ import type { ImportOptions } from "./import-checkpoint.ts";
 import { HEAD_PRECISIONS, PRECISIONS } from "./precision.ts";
 
 const ROLES: readonly ModelRole[] = ["user", "assistant"];
+const BLOCK_SIZES = ["16", "32", "64", "128", "256"] as const;
 const KV_PRECISIONS = ["float32", "float16"] as const;
 
 export const IMPORT_HELP = `Usage: npm run import -- FOLDER --id NAME --role user|assistant [options]
@@ -17,7 +18,8 @@ Architectures: Llama (SmolLM2 among them), Mistral, Qwen2 and Qwen2.5, Qwen3.
   --role user|assistant         Whose turn the model writes.
   --precision PRECISION         float32, float16, int8 or int4 [int8]
   --head-precision PRECISION    float, int8 or int4 for the embedding and the output head [as --precision]
-  --block-size N                Quantized values that share a scale: 16, 32, 64, 128 or 256 [32]
+  --block-size N                Quantized values that share a scale: 16, 32, 64, 128 or 256
+                                [64 for int4, else 32]
   --kv float32|float16          Type of the key-value cache; quantized models compute in it
                                 [float16 for float16 models, else float32]
   --accuracy-level 0-4          How far int8 and int4 kernels may round activations: 4 to 8 bits, 0 not at all [4]
@@ -46,7 +48,7 @@ const FLAGS = {
   role: { type: "string" },
   precision: { type: "string", default: "int8" },
   "head-precision": { type: "string" },
-  "block-size": { type: "string", default: "32" },
+  "block-size": { type: "string" },
   kv: { type: "string" },
   "accuracy-level": { type: "string" },
   context: { type: "string" },
@@ -78,7 +80,7 @@ export function parseImportArguments(args: readonly string[], now: Date): Import
       role: oneOf("--role", needed("--role", values.role), ROLES),
       precision: oneOf("--precision", values.precision, PRECISIONS),
       headPrecision: optional(values["head-precision"], (text) => oneOf("--head-precision", text, HEAD_PRECISIONS)),
-      blockSize: Number(oneOf("--block-size", values["block-size"], ["16", "32", "64", "128", "256"])),
+      blockSize: Number(oneOf("--block-size", values["block-size"] ?? defaultBlockSize(values.precision), BLOCK_SIZES)),
       kvPrecision: optional(values.kv, (text) => oneOf("--kv", text, KV_PRECISIONS)),
       accuracyLevel: optional(values["accuracy-level"], (text) =>
         Number(oneOf("--accuracy-level", text, ["0", "1", "2", "3", "4"])),
@@ -130,4 +132,9 @@ function time(flag: string, text: string): Date {
   const value = new Date(text);
   if (Number.isNaN(value.getTime())) throw new Refusal(`${flag} must be an ISO 8601 time, found "${text}"`);
   return value;
+}
+
+// With float32 scales int4 in blocks of 64 takes 4.5 bits a weight, and its products are quicker than in blocks of 32.
+function defaultBlockSize(precision: string): (typeof BLOCK_SIZES)[number] {
+  return precision === "int4" ? "64" : "32";
 }

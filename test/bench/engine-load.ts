@@ -39,6 +39,7 @@ export async function withEngine<Result>(
   const settings = {
     device: "cpu",
     threads,
+    isSpinning: true,
     libraryPath: null,
     slots: MOST_SEQUENCES,
     contextWindow: null,

@@ -28,7 +28,7 @@ export interface BenchShape {
 }
 
 /** As in llama.cpp's Q4_0. */
-export const DEFAULT_BLOCK_SIZE = 32;
+export const DEFAULT_BLOCK_SIZE = 64;
 
 export const SHAPES: readonly BenchShape[] = [
   {
