@@ -95,6 +95,28 @@ export const configOptions: readonly ConfigOption[] = [
     meaning: "CPU threads that compute; `auto` means one per core.",
   },
   {
+    key: "spin",
+    flag: "spin",
+    env: "REALCHAT_SPIN",
+    kind: "text",
+    schema: z.enum(["on", "off"]),
+    expects: "one of on, off",
+    fallback: "on",
+    meaning:
+      "Whether computing threads wait for each other by spinning: quickest on cores of their own. Choose `off` under a CPU limit or beside other busy processes.",
+  },
+  {
+    key: "ortLibrary",
+    flag: "ort-library",
+    env: "REALCHAT_ORT_LIBRARY",
+    kind: "text",
+    schema: nothingOr("packaged", z.string().min(1)),
+    expects: "packaged or a file",
+    fallback: null,
+    fallbackText: "`packaged`",
+    meaning: "Another ONNX Runtime library (1.15 or later) than the one in the npm package, say a build with CUDA.",
+  },
+  {
     key: "slotsPerModel",
     flag: "slots",
     env: "REALCHAT_SLOTS",

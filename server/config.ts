@@ -16,6 +16,9 @@ export interface Config {
   readonly device: "cpu" | "cuda" | "webgpu" | "auto";
   /** null means as many as the machine has cores. */
   readonly threads: number | null;
+  readonly spin: "on" | "off";
+  /** null means the library inside the onnxruntime-node package. */
+  readonly ortLibrary: string | null;
   readonly slotsPerModel: number;
   readonly prefillChunkTokens: number;
   /** Most tokens of a model's context window that are used; null means all of it. */

@@ -68,7 +68,8 @@ function loadOptions(config: Config, onDeviceFallback: (reason: string) => void)
     settings: {
       device: config.device,
       threads: config.threads,
-      libraryPath: null,
+      isSpinning: config.spin === "on",
+      libraryPath: config.ortLibrary,
       slots: config.slotsPerModel,
       contextWindow: config.contextWindowCap,
       prefillChunkTokens: config.prefillChunkTokens,

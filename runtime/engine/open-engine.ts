@@ -12,6 +12,8 @@ export interface EngineSettings {
   readonly device: DeviceChoice;
   /** Threads of the pool all models share; null means one per core. */
   readonly threads: number | null;
+  /** See EnvironmentOptions. */
+  readonly isSpinning: boolean;
   /** Another libonnxruntime than the packaged one; null for the packaged. */
   readonly libraryPath: string | null;
   /** Sequences that may be in progress at once, each with memory for a whole context window. */
@@ -47,6 +49,7 @@ export async function openEngine(
   const contextWindow = Math.min(manifest.contextWindow, cap ?? manifest.contextWindow);
   const environment = openEnvironment({
     threads: settings.threads,
+    isSpinning: settings.isSpinning,
     ...(settings.libraryPath === null ? {} : { libraryPath: settings.libraryPath }),
   });
   try {

@@ -9,6 +9,8 @@ import { limitArenas } from "./host-allocator.ts";
 export interface EnvironmentOptions {
   /** Threads of the shared pool, the calling one included; null means one per core. */
   readonly threads: number | null;
+  /** Whether idle threads spin for a while before they sleep (the default): quicker alone, costly to others on the same cores. */
+  readonly isSpinning?: boolean;
   /** Another libonnxruntime than the one inside onnxruntime-node (a CUDA build, say). */
   readonly libraryPath?: string;
 }
@@ -35,7 +37,7 @@ export function openEnvironment(options: EnvironmentOptions): Environment {
       `ONNX Runtime already runs with ${current.threads} threads; ${threads} cannot be had in the same process.`,
     );
   }
-  current ??= create(threads, options.libraryPath);
+  current ??= create(threads, options.isSpinning ?? true, options.libraryPath);
   current.holders += 1;
   const held = current;
   let isReleased = false;
@@ -59,13 +61,13 @@ export function openEnvironment(options: EnvironmentOptions): Environment {
   };
 }
 
-function create(threads: number, libraryPath: string | undefined): NonNullable<typeof current> {
+function create(threads: number, isSpinning: boolean, libraryPath: string | undefined): NonNullable<typeof current> {
   const api = ortApi(libraryPath);
   limitArenas();
   const options = api.create("CreateThreadingOptions");
   try {
     api.call("SetGlobalIntraOpNumThreads", options, threads);
-    api.call("SetGlobalSpinControl", options, 1);
+    api.call("SetGlobalSpinControl", options, isSpinning ? 1 : 0);
     const pointer = api.create("CreateEnvWithGlobalThreadPools", LOG_LEVEL_ERROR, "realchat", options);
     return { api, pointer, threads, holders: 0, last: Promise.resolve() };
   } finally {

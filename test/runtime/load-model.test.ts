@@ -17,6 +17,7 @@ const options: LoadOptions = {
   settings: {
     device: "cpu",
     threads: 1,
+    isSpinning: true,
     libraryPath: null,
     slots: 2,
     contextWindow: null,

@@ -91,6 +91,7 @@ it("the embedded user simulator finds a real opener more probable than its words
   const settings = {
     device: "cpu",
     threads: 1,
+    isSpinning: true,
     libraryPath: null,
     slots: 2,
     contextWindow: null,
