@@ -14,6 +14,7 @@ import { chatRoutes } from "./routes/chat.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { opsRoutes } from "./routes/ops.ts";
 import { selfplayJobRoutes } from "./routes/selfplay-jobs.ts";
+import { selfplayQualityRoutes } from "./routes/selfplay-quality.ts";
 import { selfplayRoutes } from "./routes/selfplay.ts";
 
 /** Every endpoint of the server over the given models. */
@@ -43,6 +44,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route("/", chatRoutes(deps));
   app.route("/", selfplayRoutes(deps));
   app.route("/", selfplayJobRoutes(deps));
+  app.route("/", selfplayQualityRoutes(deps));
 
   const answer = (error: unknown, c: Context<AppEnv>) => {
     const { status, body, headers } = reportError(error, c, log);
