@@ -1,6 +1,7 @@
 // Owns the official client as it is pointed at an upstream, and the one shape in which it is shown answers.
 // No retries, no environment, no redirects: those decisions are made elsewhere or not at all.
 import OpenAI from "openai";
+import { fetchReusable } from "./reusable-stream.ts";
 import type { UpstreamSettings } from "./upstream-config.ts";
 
 const maxErrorBytes = 65_536;
@@ -33,7 +34,7 @@ const ownHeaders = /^(accept|authorization|content-type|user-agent|x-stainless-.
  */
 const fetchNormalized: typeof fetch = async (input, init) => {
   const sent = [...new Headers(init?.headers)].filter(([name]) => ownHeaders.test(name));
-  const response = await fetch(input, { ...init, headers: sent, redirect: "manual" });
+  const response = await fetchReusable(input, { ...init, headers: sent, redirect: "manual" });
   if (response.ok) return isJson(response) ? toStream(response) : response;
   const text = await readStart(response);
   const headers = new Headers(response.headers);

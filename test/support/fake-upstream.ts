@@ -99,6 +99,8 @@ export interface FakeUpstream {
   readonly requests: readonly ReceivedRequest[];
   /** Requests not yet answered, and the most there ever were at once. */
   readonly load: { now: number; most: number };
+  /** Connections that were ever made. */
+  readonly connections: () => number;
 }
 
 /** Answers request after request from `script`; its last answer is given to all that follow. */
@@ -129,11 +131,20 @@ export async function startFakeUpstream(...script: readonly FakeAnswer[]): Promi
       void answer(response, received);
     });
   });
+  let connections = 0;
+  server.on("connection", () => {
+    connections += 1;
+  });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   onTestFinished(() => {
     server.closeAllConnections();
     server.close();
   });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`, requests, load };
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
+    requests,
+    load,
+    connections: () => connections,
+  };
 }

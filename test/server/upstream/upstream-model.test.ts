@@ -137,6 +137,38 @@ describe("a request that is given up", () => {
   });
 });
 
+/** Says everything, the end mark too, and keeps the connection. */
+const lingers: FakeAnswer = (response) => {
+  response.writeHead(200, { "content-type": "text/event-stream" });
+  response.write('data: {"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n');
+};
+
+describe("a connection", () => {
+  it("is used again after an answer, and after an error", async () => {
+    const upstream = await startFakeUpstream(
+      says(["a"]),
+      refuses(500),
+      says(["b"]),
+      says(["c"], { gapMs: 5 }),
+      says(["d"]),
+    );
+    const { model } = openUpstream(upstream.url);
+    for (let count = 0; count < 8; count += 1) expect((await ask(model)).error).toBeNull();
+    // Node's client may open a second one while the first is being released.
+    expect(upstream.connections()).toBeLessThanOrEqual(3);
+    expect(upstream.requests).toHaveLength(9);
+  });
+
+  it("is given up when the endpoint does not end its answer after the end mark, and nobody waits for that", async () => {
+    const upstream = await startFakeUpstream(lingers);
+    const { model } = openUpstream(upstream.url);
+    expect((await ask(model)).text).toBe("x");
+    expect(upstream.load.now).toBe(1);
+    await upstream.requests[0]?.closed;
+    expect(upstream.requests[0]?.wasAnswered).toBe(false);
+  });
+});
+
 describe("closing", () => {
   it("ends what runs and what waits as draining, and takes nothing new", async () => {
     const upstream = await startFakeUpstream(hangs());
