@@ -2,12 +2,27 @@
 // Values are not checked here beyond being numbers: the request is checked where every request is, so the rules are the same.
 import { parseArgs } from "node:util";
 
+/** A job as the command line asks for it. */
+export interface JobCommand {
+  /** A running gateway; null starts one in this process. */
+  readonly url: string | null;
+  /** One to follow instead of a new one. */
+  readonly job: string | null;
+  /** Body of `POST /v1/selfplay/jobs`. */
+  readonly body: Readonly<Record<string, unknown>>;
+  /** Where the finished dialogues are written; null writes none. */
+  readonly out: string | null;
+  readonly format: string;
+}
+
 /** What the command line asks for. */
 export interface SelfplayCommand {
   /** A running gateway; null plays in this process. */
   readonly url: string | null;
   readonly isJson: boolean;
   readonly isHelp: boolean;
+  /** null when one dialogue is asked for, to be watched. */
+  readonly job: JobCommand | null;
   /** Body of `POST /v1/selfplay/dialogues`. */
   readonly body: Readonly<Record<string, unknown>>;
 }
@@ -33,8 +48,24 @@ const flags: Readonly<Record<string, Flag>> = {
   "assistant-system": { value: "text", meaning: "What the assistant's model alone is told first." },
   url: { value: "text", meaning: "Play on a running gateway, such as http://localhost:8080, not in this process." },
   json: { value: null, meaning: "Print the finished dialogue as one line of JSON and nothing else." },
-  format: { value: "text", meaning: "With --json: openai (default) or sharegpt." },
+  format: { value: "text", meaning: "With --json or --out: openai (default) or sharegpt; with --out also platolm." },
   help: { value: null, meaning: "Show this." },
+};
+
+/** One of these makes it a job. */
+const jobFlags: Readonly<Record<string, Flag>> = {
+  count: { value: "number", meaning: "Dialogues to make." },
+  out: { value: "text", meaning: "File for the dialogues, .jsonl or .parquet, written when the job has ended." },
+  job: { value: "text", meaning: "Follow this job instead of making one." },
+  simulator: { value: "text", meaning: "Who plays the user: learned (default), selfchat, roleplay or prequery." },
+  mode: { value: "text", meaning: "How the simulator goes about it, such as free or seeded." },
+  seeds: { value: "text", meaning: "File whose rows start the dialogues, inside the gateway's seed folder." },
+  "seeds-format": {
+    value: "text",
+    meaning: "Its format: plain (default), dolly, wizardlm, self-instruct or sharegpt.",
+  },
+  concurrency: { value: "number", meaning: "Most dialogues at a time (default: as many as the models have slots)." },
+  "budget-tokens": { value: "number", meaning: "Ends the job when as many tokens were computed." },
 };
 
 /** For both sides, or as --user-… and --assistant-… for one. */
@@ -54,6 +85,7 @@ const sides = ["user", "assistant"] as const;
 
 const allFlags: Readonly<Record<string, Flag>> = {
   ...flags,
+  ...jobFlags,
   ...samplingFlags,
   ...Object.fromEntries(
     sides.flatMap((side) => Object.entries(samplingFlags).map(([name, flag]) => [`${side}-${name}`, flag])),
@@ -85,10 +117,36 @@ export function readCommand(argv: readonly string[]): SelfplayCommand {
   };
   return {
     url: text("url") ?? null,
+    job: readJob(given, body),
     isJson: given.has("json"),
     isHelp: given.has("help"),
     // Leaves out what is undefined, at every depth.
     body: JSON.parse(JSON.stringify(body)) as Record<string, unknown>,
+  };
+}
+
+function readJob(given: ReadonlyMap<string, unknown>, dialogue: Readonly<Record<string, unknown>>): JobCommand | null {
+  if (!Object.keys(jobFlags).some((name) => given.has(name))) return null;
+  if (given.has("json")) throw new UsageError("--json prints one dialogue; a job writes its dialogues with --out.");
+  const { format, ...common } = dialogue;
+  const path = given.get("seeds");
+  const tokens = given.get("budget-tokens");
+  const job = {
+    ...common,
+    count: given.get("count"),
+    simulator: given.get("simulator"),
+    mode: given.get("mode"),
+    seeds: path === undefined ? undefined : { path, format: given.get("seeds-format") ?? "plain" },
+    concurrency: given.get("concurrency"),
+    budget: tokens === undefined ? undefined : { tokens },
+  };
+  const text = (name: string) => (given.get(name) as string | undefined) ?? null;
+  return {
+    url: text("url"),
+    job: text("job"),
+    body: JSON.parse(JSON.stringify(job)) as Record<string, unknown>,
+    out: text("out"),
+    format: typeof format === "string" ? format : "openai",
   };
 }
 
@@ -100,6 +158,10 @@ export function helpText(): string {
     "Lets a user model and an assistant model talk, live in the terminal.",
     "",
     ...Object.entries(flags).map(helpLine),
+    "",
+    "Many dialogues, as a job that survives crashes and can be left with Ctrl-C:",
+    "",
+    ...Object.entries(jobFlags).map(helpLine),
     "",
     "Sampling, for both sides, or for one as --user-temperature, --assistant-temperature and so on:",
     "",

@@ -1,4 +1,4 @@
-// `npm run selfplay`: plays one dialogue in the terminal, live, in this process or on a running gateway.
+// `npm run selfplay`: plays one dialogue in the terminal, live, or runs a job of many, in this process or on a running gateway.
 // Owns the process: signals, exit codes, where output goes. What is played and how it looks is decided elsewhere.
 // Example: npm run selfplay -- --seed 7 --max-turns 5 --user-temperature 0.9
 import { styleText } from "node:util";
@@ -9,7 +9,9 @@ import { ApiError } from "../openai/error.ts";
 import { validate } from "../openai/validation.ts";
 import { helpText, readCommand, type SelfplayCommand, UsageError } from "./cli-options.ts";
 import { playDialogue } from "./dialogue.ts";
+import { runJob } from "./jobs/run-in-terminal.ts";
 import { playRemotely, RemoteError } from "./remote-dialogue.ts";
+import { StoreError } from "./store/database.ts";
 import { toDialogueRequest } from "./request.ts";
 import { selfplaySchema } from "./schema.ts";
 import { TerminalView } from "./terminal-view.ts";
@@ -36,6 +38,16 @@ async function main(argv: readonly string[]): Promise<number> {
   // Whoever read our output (head, less) is gone.
   process.stdout.on("error", () => abort.abort());
   const config = readConfig([]);
+  if (command.job !== null) {
+    const terminal = {
+      isLive: process.stdout.isTTY,
+      write: (text: string) => void process.stdout.write(text),
+      nowMs: () => performance.now(),
+    };
+    const isComplete = await runJob(command.job, config, terminal, abort.signal);
+    if (abort.signal.aborted) return interruptedCode;
+    return isComplete ? 0 : 1;
+  }
   const events =
     command.url === null
       ? playHere(command, { ...config, slotsPerModel }, abort.signal)
@@ -98,7 +110,11 @@ if (import.meta.main) {
   } catch (error) {
     const isUsage = error instanceof UsageError || error instanceof ConfigError || error instanceof ApiError;
     // What a person can put right is one sentence; anything else is a fault of ours and shows where.
-    console.error(isUsage || error instanceof RemoteError || error instanceof EngineError ? error.message : error);
+    console.error(
+      isUsage || error instanceof RemoteError || error instanceof EngineError || error instanceof StoreError
+        ? error.message
+        : error,
+    );
     process.exitCode = isUsage ? 2 : 1;
   }
 }

@@ -56,7 +56,7 @@ it.each(["the embedded database", "PostgreSQL"])("a gateway on %s that is killed
   const { id } = await createJob(server.url, job);
   const finishedAtKills: number[] = [];
   for (let kill_ = 0; kill_ < kills; kill_ += 1) {
-    await sleep(100 + Math.random() * 900);
+    await sleep(100 + Math.random() * 1900);
     const { dialogue_counts: counts } = await jobReaches(server.url, id, () => true);
     finishedAtKills.push(counts["completed"] ?? 0);
     await kill(server);

@@ -61,7 +61,7 @@ export async function dataSet(url: string, id: string): Promise<readonly object[
       `${url}/v1/selfplay/jobs/${id}/dialogues?${query}`,
     );
     for (const { index, messages, stop_reason: stopReason, stopped_by: stoppedBy, trace, discarded } of page.data) {
-      const turns = [...trace, ...discarded].map((turn) => ({ ...turn, usage: null }));
+      const turns = [...trace, ...discarded].map((turn) => Object.assign(turn, { usage: null }));
       rows.push({ index, messages, stopReason, stoppedBy, turns });
       after = index;
     }

@@ -33,12 +33,26 @@ import { type PostgresServer, startPostgres } from "../../../support/postgres.ts
 
 const leaseMs = 60_000;
 const newJob = (id: string, changes: Partial<NewJob> = {}): NewJob => ({
-  ...{ id, seed: 7, count: 2, concurrency: null, budgetTokens: null, budgetMoney: null },
-  ...{ request: { count: 2 }, plan: { simulator: "learned" }, metadata: { team: "a" }, seedItems: [] },
+  id,
+  seed: 7,
+  count: 2,
+  concurrency: null,
+  budgetTokens: null,
+  budgetMoney: null,
+  request: { count: 2 },
+  plan: { simulator: "learned" },
+  metadata: { team: "a" },
+  seedItems: [],
   ...changes,
 });
 const turn = (ordinal: number, changes: Partial<StoredTurn> = {}): StoredTurn => ({
-  ...{ ordinal, role: "user", turn: 1, content: "Hello", isKept: true, firstTokenMs: 1.5, durationMs: 4 },
+  ordinal,
+  role: "user",
+  turn: 1,
+  content: "Hello",
+  isKept: true,
+  firstTokenMs: 1.5,
+  durationMs: 4,
   origin: {
     cause: "end_token",
     seed: Number.MAX_SAFE_INTEGER,
@@ -48,7 +62,10 @@ const turn = (ordinal: number, changes: Partial<StoredTurn> = {}): StoredTurn =>
   ...changes,
 });
 const end: DialogueEnd = {
-  ...{ status: "completed", stopReason: "max_turns", stoppedBy: null, error: null },
+  status: "completed",
+  stopReason: "max_turns",
+  stoppedBy: null,
+  error: null,
   record: { seed: 7 },
   takenBack: [],
 };
@@ -89,7 +106,7 @@ describe.each(["pglite", "postgresql"] as const)("on %s", (kind) => {
       "DROP TABLE selfplay_events, selfplay_turns, selfplay_dialogues, selfplay_jobs, realchat_migrations",
     );
     const applied = await Promise.all([migrate(database), migrate(database), migrate(database)]);
-    expect(applied.map((names) => names.length).toSorted()).toEqual([0, 0, migrations.length]);
+    expect(applied.map((names) => names.length).toSorted((a, b) => a - b)).toEqual([0, 0, migrations.length]);
     await expect(migrate(database, [])).rejects.toThrow("written by a newer version");
     const extra = { name: "more", statements: ["CREATE TABLE more (a integer)", "no SQL"] };
     await expect(migrate(database, [...migrations, extra])).rejects.toThrow(/syntax/);

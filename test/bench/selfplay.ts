@@ -1,0 +1,196 @@
+// Measures self-play three ways on one gateway in one run: (a) as a job, (b) as a client script that drives the same two models turn by
+// turn over chat completions, (c) the same script when no prompt shares a beginning with another, as on a stateless server.
+// All three tell both sides a system message of the same form; in (c) it differs from request to request, so that nothing is found
+// in the cache. Progress and a table on standard error, one JSON document as the last line of standard output.
+// Example: node test/bench/selfplay.ts --count 200 --concurrency 16
+import { parseArgs } from "node:util";
+import { createJob, dataSet, jobReaches } from "../support/job-client.ts";
+import { startServerProcess } from "../support/server-process.ts";
+
+type Role = "user" | "assistant";
+interface Message {
+  readonly role: "system" | Role;
+  readonly content: string;
+}
+interface Completion {
+  readonly choices: readonly [{ readonly message: { readonly content: string }; readonly finish_reason: string }];
+  readonly usage: {
+    readonly prompt_tokens: number;
+    readonly completion_tokens: number;
+    readonly prompt_tokens_details: { readonly cached_tokens: number };
+  };
+}
+interface Way {
+  readonly way: string;
+  readonly seconds: number;
+  readonly dialoguesPerMinute: number;
+  readonly turns: number;
+  readonly sampledTokens: number;
+  readonly sampledTokensPerSecond: number;
+  readonly prefilledTokens: Readonly<Record<Role, number>>;
+  readonly promptTokens: Readonly<Record<Role, number>>;
+}
+
+const models = { user: "usergpt", assistant: "realm" } as const;
+const roles = ["user", "assistant"] as const;
+const constantSystem = "1000000";
+const { values } = parseArgs({
+  options: {
+    count: { type: "string", default: "200" },
+    concurrency: { type: "string", default: "16" },
+    "max-turns": { type: "string", default: "8" },
+  },
+});
+const count = Number(values.count);
+const concurrency = Number(values.concurrency);
+const maxTurns = Number(values["max-turns"]);
+
+const server = await startServerProcess(["--slots", String(concurrency)]);
+try {
+  // What is compiled and allocated at first use is not measured.
+  await playByScript("warm-up", Math.min(count, concurrency), () => constantSystem);
+  await jobReaches(server.url, (await createJob(server.url, { count: 1, seed: 2, max_turns: 1 })).id);
+  const job = await playAsJob();
+  const script = await playByScript("(b) client script", count, () => constantSystem);
+  let requests = 0;
+  const stateless = await playByScript("(c) client script, no prefix reuse", count, () =>
+    String(2_000_000 + (requests += 1)),
+  );
+  const ways = [job.way, script, stateless];
+  for (const { way, dialoguesPerMinute, seconds, turns, prefilledTokens, promptTokens } of ways) {
+    console.error(
+      `${way.padEnd(36)} ${dialoguesPerMinute.toFixed(1).padStart(8)} dialogues/min ${seconds.toFixed(1).padStart(7)} s ` +
+        `${String(turns).padStart(6)} turns, prefilled ${prefilledTokens.user} + ${prefilledTokens.assistant} ` +
+        `of ${promptTokens.user} + ${promptTokens.assistant}`,
+    );
+  }
+  console.error(`own tokens of (a): ${job.ownTokens.user} + ${job.ownTokens.assistant}`);
+  const ratio = (other: Way) => job.way.dialoguesPerMinute / other.dialoguesPerMinute;
+  console.log(
+    JSON.stringify({
+      bench: "selfplay",
+      count,
+      concurrency,
+      maxTurns,
+      ways,
+      ownTokens: job.ownTokens,
+      ratios: { jobToScript: ratio(script), jobToStateless: ratio(stateless) },
+    }),
+  );
+} finally {
+  await server.stop();
+}
+
+async function playAsJob(): Promise<{ way: Way; ownTokens: Record<Role, number> }> {
+  const startedMs = performance.now();
+  const { id } = await createJob(server.url, {
+    count,
+    concurrency,
+    seed: 1,
+    max_turns: maxTurns,
+    system: { user: constantSystem, assistant: constantSystem },
+  });
+  const whole = await jobReaches(server.url, id);
+  const seconds = (performance.now() - startedMs) / 1000;
+  const { user, assistant } = whole.usage;
+  const turns = ((await dataSet(server.url, id)) as readonly { turns: readonly unknown[] }[]).flatMap(
+    (row) => row.turns,
+  );
+  const field = (name: string) => ({ user: user[name] ?? 0, assistant: assistant[name] ?? 0 });
+  const sampledTokens = (user["completion_tokens"] ?? 0) + (assistant["completion_tokens"] ?? 0);
+  const way = {
+    way: "(a) self-play job",
+    seconds,
+    dialoguesPerMinute: (count / seconds) * 60,
+    turns: turns.length,
+    sampledTokens,
+    sampledTokensPerSecond: sampledTokens / seconds,
+    prefilledTokens: field("prefilled_tokens"),
+    promptTokens: field("prompt_tokens"),
+  };
+  return { way, ownTokens: await ownTokens(id) };
+}
+
+/** What each side had to take in once: its last prompt without what it sampled itself, or found from another dialogue's beginning. */
+async function ownTokens(id: string): Promise<Record<Role, number>> {
+  const own = { user: 0, assistant: 0 };
+  for (let index = 0; index < count; index += 1) {
+    const response = await fetch(`${server.url}/v1/selfplay/jobs/${id}/dialogues/${index}`);
+    const { trace, discarded } = (await response.json()) as Record<"trace" | "discarded", readonly TracedTurn[]>;
+    for (const role of roles) {
+      const said = [...trace, ...discarded].filter((turn) => turn.role === role);
+      const last = said.at(-1);
+      if (last === undefined) continue;
+      const fed = said
+        .slice(0, -1)
+        .reduce((sum, { token_ids: ids, cause }) => sum + ids.length - (cause === "max_tokens" ? 1 : 0), 0);
+      own[role] += last.usage.prompt_tokens - fed - (said[0]?.usage.cached_tokens ?? 0);
+    }
+  }
+  return own;
+}
+
+interface TracedTurn {
+  readonly role: Role;
+  readonly cause: string;
+  readonly token_ids: readonly number[];
+  readonly usage: { readonly prompt_tokens: number; readonly cached_tokens: number };
+}
+
+async function playByScript(way: string, dialogues: number, system: () => string): Promise<Way> {
+  console.error(way);
+  const sums = { turns: 0, sampled: 0, prefilled: { user: 0, assistant: 0 }, prompt: { user: 0, assistant: 0 } };
+  let next = 0;
+  const startedMs = performance.now();
+
+  /** One turn, or null when the window is full. */
+  async function say(role: Role, messages: readonly Message[], seed: number): Promise<string | null> {
+    const body = {
+      model: models[role],
+      seed,
+      messages: [{ role: "system", content: system() }, ...messages],
+      ...(role === "user" ? { max_tokens: 512 } : {}),
+    };
+    const response = await fetch(`${server.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    if (response.status === 400) return null;
+    if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
+    const { choices, usage } = (await response.json()) as Completion;
+    sums.turns += 1;
+    sums.sampled += usage.completion_tokens;
+    sums.prompt[role] += usage.prompt_tokens;
+    sums.prefilled[role] += usage.prompt_tokens - usage.prompt_tokens_details.cached_tokens;
+    const { content } = choices[0].message;
+    return choices[0].finish_reason === "length" || content.trim() === "" ? null : content;
+  }
+
+  async function work(): Promise<void> {
+    for (let index = next; index < dialogues; index = next) {
+      next += 1;
+      const messages: Message[] = [];
+      for (let round = 0; round < maxTurns; round += 1) {
+        const question = await say("user", messages, index * 1000 + 2 * round);
+        if (question === null) break;
+        messages.push({ role: "user", content: question.trim() });
+        const answer = await say("assistant", messages, index * 1000 + 2 * round + 1);
+        if (answer === null) break;
+        messages.push({ role: "assistant", content: answer });
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: concurrency }, work));
+  const seconds = (performance.now() - startedMs) / 1000;
+  return {
+    way,
+    seconds,
+    dialoguesPerMinute: (dialogues / seconds) * 60,
+    turns: sums.turns,
+    sampledTokens: sums.sampled,
+    sampledTokensPerSecond: sums.sampled / seconds,
+    prefilledTokens: sums.prefilled,
+    promptTokens: sums.prompt,
+  };
+}
