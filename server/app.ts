@@ -16,6 +16,7 @@ import { opsRoutes } from "./routes/ops.ts";
 import { selfplayJobRoutes } from "./routes/selfplay-jobs.ts";
 import { selfplayQualityRoutes } from "./routes/selfplay-quality.ts";
 import { selfplayRoutes } from "./routes/selfplay.ts";
+import { QualityBook } from "./selfplay/quality/quality-book.ts";
 
 /** Every endpoint of the server over the given models. */
 export function createApp(deps: AppDeps): Hono<AppEnv> {
@@ -43,8 +44,9 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route("/", modelRoutes(deps));
   app.route("/", chatRoutes(deps));
   app.route("/", selfplayRoutes(deps));
-  app.route("/", selfplayJobRoutes(deps));
-  app.route("/", selfplayQualityRoutes(deps));
+  const quality = new QualityBook(deps.catalog, config.dataFolder);
+  app.route("/", selfplayJobRoutes(deps, quality));
+  app.route("/", selfplayQualityRoutes(deps, quality));
 
   const answer = (error: unknown, c: Context<AppEnv>) => {
     const { status, body, headers } = reportError(error, c, log);

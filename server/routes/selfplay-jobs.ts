@@ -17,12 +17,16 @@ import { toWireJob, toWireJobDialogue } from "../selfplay/jobs/job-wire.ts";
 import { replayDialogue } from "../selfplay/jobs/replay.ts";
 import { findDialogue, listDialogues } from "../selfplay/store/dialogue-store.ts";
 import { listJobs, tallyDialogues } from "../selfplay/store/job-store.ts";
+import type { QualityBook } from "../selfplay/quality/quality-book.ts";
 import type { StoredJob } from "../selfplay/store/records.ts";
 import { toWireDialogue } from "../selfplay/wire.ts";
 
 const path = "/v1/selfplay/jobs";
 
-export function selfplayJobRoutes({ catalog, config, jobs, lifecycle, log }: AppDeps): Hono<AppEnv> {
+export function selfplayJobRoutes(
+  { catalog, config, jobs, lifecycle, log }: AppDeps,
+  quality: QualityBook,
+): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   const wire = async (job: StoredJob) => toWireJob(job, await tallyDialogues(await jobs.database(), job.id));
   const find = (c: Context<AppEnv>) => jobs.retrieve(c.req.param("id") ?? "");
@@ -70,8 +74,10 @@ export function selfplayJobRoutes({ catalog, config, jobs, lifecycle, log }: App
 
   app.get(`${path}/:id/dialogues`, async (c) => {
     const job = await find(c);
-    const { limit, after, format, as, filter } = validate(dialoguesQuery, c.req.query());
+    const { limit, after, format, as, filter, unique } = validate(dialoguesQuery, c.req.query());
     const database = await jobs.database();
+    // Which of them repeat others is known once they are measured.
+    if (unique === "true") await quality.measure(database, job);
     const accepts = c.req.header("accept") ?? "";
     const kind = as ?? (accepts.includes("application/jsonl") ? "jsonl" : null);
     if (kind !== null && kind !== "json") {

@@ -32,6 +32,10 @@ const statuses = ["queued", "running", "completed", "failed", "cancelled"] as co
 /** Words separated by commas, each one of `known`. */
 const anyOf = <T extends string>(known: readonly T[]) => words.pipe(z.array(z.enum(known)));
 
+const flag = z.enum(["true", "false"]);
+/** What the measures write beside a dialogue that repeats another. */
+const duplicateFlags = ["exact_duplicate", "near_duplicate"];
+
 export const jobsQuery = z.object({ limit, after: z.string().optional() });
 
 export const eventsQuery = z.object({
@@ -51,6 +55,7 @@ export const dialoguesQuery = z
     stop_reason: anyOf(stopReasons),
     status: anyOf(statuses),
     simulator: z.enum(["learned", "selfchat", "roleplay", "prequery"]).optional(),
+    unique: flag.default("false"),
   })
   .transform(({ stop_reason: reasons, status, simulator, ...rest }) => ({
     ...rest,
@@ -58,7 +63,7 @@ export const dialoguesQuery = z
       stopReasons: reasons,
       statuses: status,
       simulators: simulator === undefined ? [] : [simulator],
-      withoutFlags: [],
+      withoutFlags: rest.unique === "true" ? duplicateFlags : [],
     },
   }));
 

@@ -1,5 +1,7 @@
 // Owns the running figures of the jobs that somebody asked for, one follower each; the least recently asked go first.
 // What it drops is built again from the store. It knows the store's reading and writing of dialogues, no HTTP.
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { ModelCatalog } from "../../model-catalog.ts";
 import { planOf } from "../jobs/job-plan.ts";
 import type { Database } from "../store/database.ts";
@@ -7,7 +9,7 @@ import { listDialogues, storeQuality } from "../store/dialogue-store.ts";
 import type { StoredJob } from "../store/records.ts";
 import { JobFollower } from "./job-follower.ts";
 import { RunningQuality } from "./job-quality.ts";
-import type { HumanLikenessModel } from "./human-likeness.ts";
+import { type HumanLikenessModel, readHumanLikeness } from "./human-likeness.ts";
 import type { QualitySnapshot } from "./quality-types.ts";
 
 /** Jobs whose figures are kept at hand. */
@@ -16,18 +18,24 @@ const PAGE = 50;
 
 export class QualityBook {
   readonly #catalog: ModelCatalog;
-  readonly #humanLikeness: HumanLikenessModel | null;
+  readonly #folder: string;
   /** In the order of their latest use. */
   readonly #followers = new Map<string, JobFollower>();
 
-  constructor(catalog: ModelCatalog, humanLikeness: HumanLikenessModel | null = null) {
+  /** `folder` may hold a classifier, human-likeness.json; it is read when a job is first asked for. */
+  constructor(catalog: ModelCatalog, folder: string) {
     this.#catalog = catalog;
-    this.#humanLikeness = humanLikeness;
+    this.#folder = folder;
   }
 
   /** The figures of a job as far as it has come. Verdicts that were not written yet are. */
   async measure(database: Database, job: StoredJob): Promise<QualitySnapshot> {
-    const follower = this.#followers.get(job.id) ?? this.#follow(database, job);
+    let follower = this.#followers.get(job.id);
+    if (follower === undefined) {
+      const humanLikeness = await loadHumanLikeness(this.#folder);
+      // Another request may have come first meanwhile.
+      follower = this.#followers.get(job.id) ?? this.#follow(database, job, humanLikeness);
+    }
     this.#followers.delete(job.id);
     this.#followers.set(job.id, follower);
     const [oldest] = this.#followers.keys();
@@ -35,14 +43,14 @@ export class QualityBook {
     return follower.catchUp();
   }
 
-  #follow(database: Database, job: StoredJob): JobFollower {
+  #follow(database: Database, job: StoredJob, humanLikeness: HumanLikenessModel | null): JobFollower {
     const everything = { limit: PAGE, statuses: [], stopReasons: [], simulators: [], withoutFlags: [] };
     const dialogues = {
       read: (after: number) => listDialogues(database, job.id, { ...everything, after }),
       write: (index: number, flags: Record<string, unknown>) => storeQuality(database, job.id, index, flags),
     };
     const tokenizer = this.#tokenizerOf(job);
-    return new JobFollower(job.id, dialogues, new RunningQuality({ tokenizer, humanLikeness: this.#humanLikeness }));
+    return new JobFollower(job.id, dialogues, new RunningQuality({ tokenizer, humanLikeness }));
   }
 
   /** The assistant's, as both sides' words are counted by one; the user's where that is not known; bytes where neither is. */
@@ -53,5 +61,22 @@ export class QualityBook {
       if (model?.countTokens !== undefined) return { name: id, countTokens: (text) => model.countTokens?.(text) ?? 0 };
     }
     return { name: "utf-8 bytes", countTokens: (text) => Buffer.byteLength(text) };
+  }
+}
+
+/** Throws an Error that names the file and its first wrong field. */
+async function loadHumanLikeness(folder: string): Promise<HumanLikenessModel | null> {
+  const path = join(folder, "human-likeness.json");
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    throw error;
+  }
+  try {
+    return readHumanLikeness(JSON.parse(text));
+  } catch (error) {
+    throw new Error(`${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }
 }
