@@ -17,7 +17,7 @@ export interface KvShape {
 }
 
 /** Keys and values of neighbouring rows, in the order layer 0 key, layer 0 value, layer 1 key, … */
-export type RowTensors = readonly Tensor[];
+type RowTensors = readonly Tensor[];
 
 export interface KvStore {
   /** Whether rows are neighbours in one buffer, so that several decode in one run and prefixes can be copied. */

@@ -128,7 +128,7 @@ export async function openLogitsHead(model: Session, maxRows: number, vocabSize:
 }
 
 /** Most candidates `top` gives; wider requests read whole rows. */
-export const MAX_CANDIDATES = 1024;
+const MAX_CANDIDATES = 1024;
 
 function argMaxGraph(vocabSize: number): Uint8Array {
   const graph = new GraphBuilder("argmax");

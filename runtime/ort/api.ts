@@ -160,11 +160,6 @@ export class OrtApi {
 
 const ASYNC_STACK_BYTES = 2 * 1024 * 1024;
 
-/** Address of memory owned by JavaScript. The caller keeps the buffer referenced for as long as native code may use it. */
-export function addressOf(view: ArrayBufferView): Pointer {
-  return koffi.address(view);
-}
-
 /** Native memory as an ArrayBuffer, without a copy. Must not be touched after its owner is released. */
 export function viewMemory(address: Pointer, bytes: number): ArrayBuffer {
   return koffi.view(address, bytes);
