@@ -16,7 +16,6 @@ import { opsRoutes } from "./routes/ops.ts";
 import { selfplayJobRoutes } from "./routes/selfplay-jobs.ts";
 import { selfplayQualityRoutes } from "./routes/selfplay-quality.ts";
 import { selfplayRoutes } from "./routes/selfplay.ts";
-import { QualityBook } from "./selfplay/quality/quality-book.ts";
 
 /** Every endpoint of the server over the given models. */
 export function createApp(deps: AppDeps): Hono<AppEnv> {
@@ -44,7 +43,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route("/", modelRoutes(deps));
   app.route("/", chatRoutes(deps));
   app.route("/", selfplayRoutes(deps));
-  const quality = new QualityBook(deps.catalog, config.dataFolder);
+  const { quality } = deps.jobs;
   app.route("/", selfplayJobRoutes(deps, quality));
   app.route("/", selfplayQualityRoutes(deps, quality));
 

@@ -7,6 +7,7 @@ import type { Log } from "../../log.ts";
 import type { Metrics } from "../../metrics.ts";
 import type { ModelCatalog } from "../../model-catalog.ts";
 import { ApiError, excerpt } from "../../openai/error.ts";
+import { QualityBook } from "../quality/quality-book.ts";
 import { invalid } from "../request.ts";
 import { loadSeeds } from "../seed-sets/load-seeds.ts";
 import { randomRootSeed } from "../seeds.ts";
@@ -15,6 +16,7 @@ import { deleteJob, findJob, insertJob, isEnded, moveJob, cancelIdleDialogues } 
 import { voidLeases } from "../store/lease-store.ts";
 import { hasDatabase, openDatabase } from "../store/open-database.ts";
 import type { JobStatus, StoredJob } from "../store/records.ts";
+import { JobMetrics } from "./job-metrics.ts";
 import { planJob, planOf } from "./job-plan.ts";
 import type { JobBody } from "./job-schema.ts";
 import { LiveHub } from "./live-hub.ts";
@@ -35,6 +37,8 @@ interface Opened {
 
 export class JobService {
   readonly hub = new LiveHub();
+  /** The figures of jobs. */
+  readonly quality: QualityBook;
   readonly #options: JobServiceOptions;
   readonly #draining = new AbortController();
   #opened: Promise<Opened> | null = null;
@@ -42,6 +46,7 @@ export class JobService {
   /** Opens nothing yet. */
   constructor(options: JobServiceOptions) {
     this.#options = options;
+    this.quality = new QualityBook(options.catalog, options.config.dataFolder);
   }
 
   /** Aborts when the server begins to drain: streams of events end then, and are taken up elsewhere. */
@@ -184,6 +189,7 @@ export class JobService {
       slotsPerModel: config.slotsPerModel,
       priceOf: (modelId, usage) => catalog.upstreams?.costOf(modelId, usage)?.amount ?? 0,
       metrics,
+      figures: new JobMetrics(database, this.quality, this.hub, log),
     });
     if (!this.#draining.signal.aborted) runner.start();
     return { database, runner };

@@ -10,6 +10,7 @@ import { cancelIdleDialogues, findJob, findOpenJobs, isEnded, moveJob } from "..
 import { claimDialogue, endDialogue, isPlayedOut, releaseDialogue, renewLeases } from "../store/lease-store.ts";
 import { type JobStatus, type Lease, LeaseLostError, type StoredJob } from "../store/records.ts";
 import { type RunContext, type RunnableDialogue, type RunResult, runDialogue } from "./dialogue-run.ts";
+import type { JobMetrics } from "./job-metrics.ts";
 import { obstacleOf, planOf, toRunnable } from "./job-plan.ts";
 import { slotsNeeded, SlotBook } from "./slot-book.ts";
 
@@ -19,6 +20,7 @@ export interface RunnerOptions extends RunContext {
   /** Dialogues of one model that keep a slot each. */
   readonly slotsPerModel: number;
   readonly metrics: Metrics;
+  readonly figures: JobMetrics;
 }
 
 interface Running {
@@ -205,7 +207,9 @@ export class Runner {
   }
 
   async #afterEnd(jobId: string, { status, isSpent }: NonNullable<RunResult["progress"]>): Promise<void> {
-    const { database, hub } = this.#options;
+    const { database, hub, figures } = this.#options;
+    const job = this.#jobs.get(jobId);
+    if (job !== undefined && !isSpent) await figures.note(job);
     if (status === "running" && isSpent && (await moveJob(database, jobId, ["running"], "completed"))) {
       await cancelIdleDialogues(database, jobId, "budget");
       hub.tell(jobId, null);
@@ -215,10 +219,12 @@ export class Runner {
   }
 
   async #finishIfPlayedOut(jobId: string): Promise<void> {
-    const { database, hub } = this.#options;
+    const { database, hub, figures } = this.#options;
     if (!(await isPlayedOut(database, jobId))) return;
     const job = await findJob(database, jobId);
     if (job === null || isEnded(job.status)) return;
+    await figures.tell(job);
+    figures.forget(jobId);
     const hasFailed = job.completed === 0 && job.failed > 0;
     const error = hasFailed ? "Every dialogue failed; each says why." : null;
     await moveJob(database, jobId, ["queued", "running"], hasFailed ? "failed" : "completed", error);
