@@ -61,13 +61,15 @@ function toMessages({ turns, sides }: Dialogue, format: WireOptions["format"]): 
   return { conversations: messages.map(({ role, content }) => ({ from: from[role], value: content })) };
 }
 
-function toTrace(turn: Turn, options: WireOptions): Json {
+/** How a turn came about. */
+export function toTrace(turn: Turn, options: WireOptions): Json {
   const { role, origin } = turn;
   const head = { role, turn: turn.turn };
   return origin === null ? { ...head, cause: "seed" } : { ...head, ...toWireOrigin(origin, options) };
 }
 
-function toDiscarded(turn: Turn, options: WireOptions): Json {
+/** The same with its words, for a turn that is not part of the dialogue. */
+export function toDiscarded(turn: Turn, options: WireOptions): Json {
   const { content, rejection } = turn;
   return { ...toTrace(turn, options), content, ...(rejection === undefined ? {} : { rejection }) };
 }

@@ -4,7 +4,7 @@ import type { SideUsage } from "../dialogue-types.ts";
 import type { DialogueTally } from "../store/job-store.ts";
 import type { StoredEvent } from "../store/event-store.ts";
 import type { Json, StoredDialogue, StoredJob, StoredTurn } from "../store/records.ts";
-import { toWireDialogue } from "../wire.ts";
+import { toDiscarded, toTrace, toWireDialogue } from "../wire.ts";
 import { dialogueId, planOf } from "./job-plan.ts";
 import type { LiveToken } from "./live-hub.ts";
 import { toDialogue, usageOf, wholeRounds } from "./record.ts";
@@ -79,6 +79,8 @@ export function toWireJobDialogue(job: StoredJob, stored: StoredDialogue, format
     turns: wholeRounds(stored).at(-1)?.turn ?? 0,
     usage: { user: toWireUsage(usageOf(stored, "user")), assistant: toWireUsage(usageOf(stored, "assistant")) },
     seed: job.seed,
+    trace: stored.turns.filter(({ isKept }) => isKept).map((turn) => toTrace(turn, options)),
+    discarded: stored.turns.filter(({ isKept }) => !isKept).map((turn) => toDiscarded(turn, options)),
     ...head,
   };
 }
