@@ -51,7 +51,7 @@ export function openCourse(request: DialogueRequest, rules: HouseRules): Course 
 }
 
 /** The turns that a dialogue begins with when nothing was said yet. */
-export function seedTurns({ seedRounds }: Pick<DialogueRequest, "seedRounds">): Turn[] {
+function seedTurns({ seedRounds }: Pick<DialogueRequest, "seedRounds">): Turn[] {
   const roles = ["user", "assistant"] as const;
   return seedRounds.flatMap((round, index) =>
     roles.map((role) => ({ role, turn: index + 1, content: round[role], origin: null })),

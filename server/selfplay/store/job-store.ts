@@ -140,7 +140,7 @@ export async function deleteJob(database: Queryable, id: string): Promise<boolea
 }
 
 /** Adds the event that tells a job's status as it is now. */
-export async function addStatusEvent(database: Queryable, id: string): Promise<void> {
+async function addStatusEvent(database: Queryable, id: string): Promise<void> {
   await database.query(
     `WITH job AS (UPDATE selfplay_jobs SET last_event = last_event + 1 WHERE id = $1 RETURNING last_event, status, error)
       INSERT INTO selfplay_events (job_id, id, type, data)
