@@ -1,7 +1,10 @@
 // Jobs over HTTP on the real process with the embedded models and database.
-import { mkdtempSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { parquetReadObjects } from "hyparquet";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readServerSentData } from "../../server/selfplay/remote-dialogue.ts";
@@ -208,6 +211,30 @@ describe("the dialogues of a job", () => {
     const response = await fetch(at(`/${done.id}/dialogues/3/replay`), { method: "POST" });
     expect(await response.json()).toMatchObject({ object: "selfplay.replay", identical: true, difference: null });
   });
+});
+
+it("a job is run from the terminal on a running gateway, and saved as one line per dialogue", async () => {
+  const out = join(mkdtempSync(join(tmpdir(), "realchat-cli-")), "realchat.jsonl");
+  const flags = [
+    "--url",
+    server.url,
+    "--count",
+    "3",
+    "--max-turns",
+    "2",
+    "--seed",
+    "4",
+    "--format",
+    "sharegpt",
+    "--out",
+    out,
+  ];
+  const child = spawn(process.execPath, ["server/selfplay/cli.ts", ...flags], { stdio: ["ignore", "pipe", "inherit"] });
+  const [shown, [code]] = await Promise.all([text(child.stdout), once(child, "exit")]);
+  expect(code).toBe(0);
+  expect(shown).toMatch(/completed · █+ 3\/3 dialogues · 12 turns · .* · max_turns 3\nsaved /);
+  const rows = readFileSync(out, "utf8").trim().split("\n");
+  expect(rows.map((row) => (JSON.parse(row) as { conversations: unknown[] }).conversations.length)).toEqual([4, 4, 4]);
 });
 
 it("a server that is told to stop leaves its dialogues for the next one, and the data is that of an undisturbed run", async () => {
