@@ -18,7 +18,10 @@ const runsPerKind = 34;
 it("500 malformed requests are each answered with a 4xx in OpenAI's shape, and the next good one is served", async () => {
   let sent = 0;
   for (const requests of Object.values(malformedRequests)) {
-    for (const { method = "POST", path = chatPath, headers = {}, body } of fc.sample(requests, { numRuns: runsPerKind, seed: 1 })) {
+    for (const { method = "POST", path = chatPath, headers = {}, body } of fc.sample(requests, {
+      numRuns: runsPerKind,
+      seed: 1,
+    })) {
       const response = await fetch(`${server.url}${path}`, {
         method,
         headers,

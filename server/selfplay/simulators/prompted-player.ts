@@ -5,7 +5,7 @@ import type { Player } from "../player.ts";
 import type { SideSetup, SpeakOptions, SpokenTurn } from "../side.ts";
 
 /** What the model is told for one turn. */
-export interface TurnPrompt {
+interface TurnPrompt {
   readonly messages: readonly ChatMessage[];
   /** Texts that end the turn, besides those of the request. */
   readonly stop?: readonly string[];

@@ -79,10 +79,9 @@ test.each([1, 2, 3, 4])(
     const resumed = open({ user: Math.ceil(count / 2), assistant: Math.floor(count / 2) });
     const again = await playWell({ ...resumed.request, past });
     // What is computed again is another matter: the resumed sides begin with empty caches.
-    const withoutUsage = turns.map((turn) => ({
-      ...turn,
-      origin: { ...turn.origin, usage: expect.anything() as object },
-    }));
+    const withoutUsage = turns.map((turn) =>
+      Object.assign({}, turn, { origin: { ...turn.origin, usage: expect.anything() as object } }),
+    );
     expect([again.turns, again.stopReason]).toEqual([withoutUsage, stopReason]);
     for (const side of ["user", "assistant"] as const) {
       const asked = whole[side].requests.slice(says[side].length - resumed[side].requests.length);
