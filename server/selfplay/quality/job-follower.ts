@@ -3,6 +3,8 @@
 // It knows dialogues as the store hands them out, no tables.
 import { dialogueId } from "../jobs/job-plan.ts";
 import type { Json, StoredDialogue } from "../store/records.ts";
+import { judgementsOf } from "./judge-sample.ts";
+import type { Judgement } from "./judge-scores.ts";
 import type { RunningQuality } from "./job-quality.ts";
 import { toQualityDialogue, toQualityFlags } from "./of-stored.ts";
 import type { QualitySnapshot } from "./quality-types.ts";
@@ -35,6 +37,11 @@ export class JobFollower {
     return this.#quality.snapshot();
   }
 
+  /** Takes a mark that was written beside a dialogue after it was read. */
+  addJudgement(judgement: Judgement): void {
+    this.#quality.addJudgement(judgement);
+  }
+
   async #read(): Promise<void> {
     for (;;) {
       const page = await this.#dialogues.read(this.#after);
@@ -51,6 +58,9 @@ export class JobFollower {
     const dialogue = toQualityDialogue(dialogueId(this.#jobId, stored.index), stored);
     if (dialogue === null) return;
     const verdict = this.#quality.add(dialogue);
+    for (const { judge, seed, scores, outcome } of judgementsOf(stored)) {
+      this.#quality.addJudgement({ judge, seed, scores, outcome, dialogueId: dialogue.id });
+    }
     if (stored.quality === null) await this.#dialogues.write(stored.index, toQualityFlags(verdict));
   }
 }

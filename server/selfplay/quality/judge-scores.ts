@@ -7,6 +7,8 @@ export interface Judgement {
   /** The judge's model and a hash of its instruction: marks are comparable only where all of it is equal. */
   readonly judge: string;
   readonly dialogueId: string;
+  /** What the judge was asked with; the same judgement added twice counts once. */
+  readonly seed: number;
   /** By criterion (complexity, relevancy, logicality …), 1 to 10; null when there are none. */
   readonly scores: Readonly<Partial<Record<string, number>>> | null;
   /** Why there are none: the session does not fit into the judge's window, or its replies were not to be read. */
@@ -39,18 +41,22 @@ interface CriterionState {
 interface JudgeState {
   readonly outcomes: Record<Judgement["outcome"], number>;
   readonly criteria: Map<string, CriterionState>;
+  readonly added: Set<string>;
 }
 
 /** Running over judgements. A dialogue's first mark counts in the mean; the second only shows how steady the judge is. */
 export class JudgeScores {
   readonly #judges = new Map<string, JudgeState>();
 
-  add({ judge, dialogueId, scores, outcome }: Judgement): void {
+  add({ judge, dialogueId, seed, scores, outcome }: Judgement): void {
     let state = this.#judges.get(judge);
     if (state === undefined) {
-      state = { outcomes: { scored: 0, skipped: 0, failed: 0 }, criteria: new Map() };
+      state = { outcomes: { scored: 0, skipped: 0, failed: 0 }, criteria: new Map(), added: new Set() };
       this.#judges.set(judge, state);
     }
+    const key = `${dialogueId} ${seed}`;
+    if (state.added.has(key)) return;
+    state.added.add(key);
     state.outcomes[outcome] += 1;
     for (const [name, mark] of Object.entries(scores ?? {})) {
       if (mark !== undefined) addMark(criterionOf(state, name), dialogueId, mark);

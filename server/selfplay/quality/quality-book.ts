@@ -5,11 +5,13 @@ import { join } from "node:path";
 import type { ModelCatalog } from "../../model-catalog.ts";
 import { planOf } from "../jobs/job-plan.ts";
 import type { Database } from "../store/database.ts";
-import { listDialogues, storeQuality } from "../store/dialogue-store.ts";
-import type { StoredJob } from "../store/records.ts";
+import { findDialogue, listDialogues, storeQuality } from "../store/dialogue-store.ts";
+import type { Json, StoredJob } from "../store/records.ts";
 import { JobFollower } from "./job-follower.ts";
 import { RunningQuality } from "./job-quality.ts";
 import { type HumanLikenessModel, readHumanLikeness } from "./human-likeness.ts";
+import { judgeSample, type JudgeSampleRequest } from "./judge-sample.ts";
+import type { Judgement } from "./judge-scores.ts";
 import type { QualitySnapshot } from "./quality-types.ts";
 
 /** Jobs whose figures are kept at hand. */
@@ -30,6 +32,29 @@ export class QualityBook {
 
   /** The figures of a job as far as it has come. Verdicts that were not written yet are. */
   async measure(database: Database, job: StoredJob): Promise<QualitySnapshot> {
+    const follower = await this.#followerOf(database, job);
+    return follower.catchUp();
+  }
+
+  /** Has a sample judged, then gives the figures with its marks. Throws what the judge's model throws; marks given until then stay. */
+  async judge(
+    database: Database,
+    job: StoredJob,
+    request: Omit<JudgeSampleRequest, "jobId" | "count">,
+    signal: AbortSignal,
+  ): Promise<QualitySnapshot> {
+    const follower = await this.#followerOf(database, job);
+    await follower.catchUp();
+    const dialogues = {
+      find: (index: number) => findDialogue(database, job.id, index),
+      write: (index: number, quality: Json) => storeQuality(database, job.id, index, quality),
+    };
+    const onJudged = (judgement: Judgement): void => follower.addJudgement(judgement);
+    await judgeSample({ ...request, jobId: job.id, count: job.count }, dialogues, onJudged, signal);
+    return follower.catchUp();
+  }
+
+  async #followerOf(database: Database, job: StoredJob): Promise<JobFollower> {
     let follower = this.#followers.get(job.id);
     if (follower === undefined) {
       const humanLikeness = await loadHumanLikeness(this.#folder);
@@ -40,14 +65,14 @@ export class QualityBook {
     this.#followers.set(job.id, follower);
     const [oldest] = this.#followers.keys();
     if (this.#followers.size > KEPT && oldest !== undefined) this.#followers.delete(oldest);
-    return follower.catchUp();
+    return follower;
   }
 
   #follow(database: Database, job: StoredJob, humanLikeness: HumanLikenessModel | null): JobFollower {
     const everything = { limit: PAGE, statuses: [], stopReasons: [], simulators: [], withoutFlags: [] };
     const dialogues = {
       read: (after: number) => listDialogues(database, job.id, { ...everything, after }),
-      write: (index: number, flags: Record<string, unknown>) => storeQuality(database, job.id, index, flags),
+      write: (index: number, flags: Json) => storeQuality(database, job.id, index, flags),
     };
     const tokenizer = this.#tokenizerOf(job);
     return new JobFollower(job.id, dialogues, new RunningQuality({ tokenizer, humanLikeness }));

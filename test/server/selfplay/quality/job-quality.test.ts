@@ -163,9 +163,9 @@ it("the human ratio comes with what the classifier is worth", () => {
 it("judges' marks fill Table 5 while there is one judge, and stay apart when there are two", () => {
   const quality = open();
   const scores = { complexity: 8, relevancy: 9, logicality: 10 };
-  quality.addJudgement({ judge: "a", dialogueId: "1", scores, outcome: "scored" });
+  quality.addJudgement({ judge: "a", dialogueId: "1", seed: 0, scores, outcome: "scored" });
   expect(quality.snapshot().table5).toMatchObject(scores);
-  quality.addJudgement({ judge: "b", dialogueId: "1", scores, outcome: "scored" });
+  quality.addJudgement({ judge: "b", dialogueId: "1", seed: 0, scores, outcome: "scored" });
   expect(quality.snapshot().table5.complexity).toBeNull();
   expect(quality.snapshot().judges).toHaveLength(2);
 });

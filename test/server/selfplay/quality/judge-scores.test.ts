@@ -2,16 +2,23 @@ import { expect, it } from "vitest";
 import { JudgeScores, type Judgement } from "../../../../server/selfplay/quality/judge-scores.ts";
 import { Perplexity } from "../../../../server/selfplay/quality/perplexity.ts";
 
-const judged = (dialogueId: string, complexity: number, judge = "judge a"): Judgement => ({
+const judged = (dialogueId: string, complexity: number, judge = "judge a", seed = 0): Judgement => ({
   judge,
   dialogueId,
+  seed,
   scores: { complexity },
   outcome: "scored",
 });
 
 it("marks are averaged by judge and criterion, never over judges", () => {
   const scores = new JudgeScores();
-  scores.add({ judge: "judge a", dialogueId: "1", scores: { complexity: 8, relevancy: 10 }, outcome: "scored" });
+  scores.add({
+    judge: "judge a",
+    dialogueId: "1",
+    seed: 0,
+    scores: { complexity: 8, relevancy: 10 },
+    outcome: "scored",
+  });
   scores.add(judged("2", 5));
   scores.add(judged("1", 2, "judge b"));
   const [a, b] = scores.summaries();
@@ -30,15 +37,17 @@ it("marks are averaged by judge and criterion, never over judges", () => {
 
 it("a second mark of the same dialogue shows how steady the judge is and leaves the mean alone", () => {
   const scores = new JudgeScores();
-  for (const mark of [8, 6, 1]) scores.add(judged("1", mark));
+  for (const [seed, mark] of [8, 6, 1].entries()) scores.add(judged("1", mark, "judge a", seed));
+  // Read back from the store, it is the same mark again.
+  scores.add(judged("1", 8));
   scores.add(judged("2", 4));
   expect(scores.summaries()[0]?.criteria["complexity"]).toEqual({ n: 2, mean: 6, disagreement: 2, judgedTwice: 1 });
 });
 
 it("sessions that were skipped or failed are counted and not averaged", () => {
   const scores = new JudgeScores();
-  scores.add({ judge: "j", dialogueId: "1", scores: null, outcome: "skipped" });
-  scores.add({ judge: "j", dialogueId: "2", scores: null, outcome: "failed" });
+  scores.add({ judge: "j", dialogueId: "1", seed: 0, scores: null, outcome: "skipped" });
+  scores.add({ judge: "j", dialogueId: "2", seed: 0, scores: null, outcome: "failed" });
   expect(scores.summaries()).toEqual([{ judge: "j", scored: 0, skipped: 1, failed: 1, criteria: {} }]);
 });
 
