@@ -69,7 +69,8 @@ export function sampleRow(
   }
   const ranked = rankCandidates(logits, weights, total, params);
   const sorted = Float64Array.from(ranked, (id) => weights[id]!);
-  const nucleusTotal = params.topK > 0 ? sorted.reduce((sum, weight) => sum + weight, 0) : total;
+  const isTopK = params.topK > 0 && params.topK < logits.length;
+  const nucleusTotal = isTopK ? sorted.reduce((sum, weight) => sum + weight, 0) : total;
   const kept = nucleus(sorted, sorted.length, nucleusTotal, params);
   return ranked[pick(sorted, kept.count, draw * kept.mass)]!;
 }

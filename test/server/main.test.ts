@@ -1,4 +1,5 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,7 +16,9 @@ type Server = ChildProcessByStdio<null, Readable, Readable>;
 
 /** The real process. */
 function start(...argv: string[]): Server {
-  const child = spawn(process.execPath, ["server/main.ts", ...argv], { stdio: ["ignore", "pipe", "pipe"] });
+  // A data folder of its own: what others left in the usual one would be opened, and logged.
+  const env = { ...process.env, REALCHAT_DATA: join(tmpdir(), `realchat-main-${randomUUID()}`) };
+  const child = spawn(process.execPath, ["server/main.ts", ...argv], { env, stdio: ["ignore", "pipe", "pipe"] });
   onTestFinished(() => void child.kill("SIGKILL"));
   return child;
 }

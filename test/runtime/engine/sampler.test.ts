@@ -46,6 +46,16 @@ function distribution(logits: Float32Array, params: SamplingParams): Map<number,
   return new Map(rest.map(({ id, p }) => [id, p]));
 }
 
+// Where a cut falls exactly on a token, the order of additions decides whether it is kept.
+function isOnTheEdge(logits: Float32Array, params: SamplingParams): boolean {
+  const all = [...distribution(logits, { ...params, topP: 1, minP: 0 }).values()];
+  let sum = 0;
+  const sums = all.map((p) => (sum += p));
+  const isNear = (a: number, b: number): boolean => Math.abs(a - b) < 1e-6;
+  const isAtTopP = params.topP < 1 && sums.some((value) => isNear(value, params.topP));
+  return isAtTopP || (params.minP > 0 && all.some((p) => isNear(p, params.minP * all[0]!)));
+}
+
 const logitsArbitrary = fc
   .array(fc.float({ min: -8, max: 8, noNaN: true }), { minLength: 2, maxLength: 40 })
   .map((values) => Float32Array.from(values));
@@ -61,6 +71,7 @@ describe("sampleRow", () => {
     fc.assert(
       fc.property(logitsArbitrary, paramsArbitrary, (logits, cut) => {
         const params = { ...plain, ...cut };
+        fc.pre(!isOnTheEdge(logits, params));
         const expected = distribution(logits, params);
         const draws = 2000;
         const counts = new Map<number, number>();
@@ -83,6 +94,13 @@ describe("sampleRow", () => {
     const logits = Float32Array.from([1, 4, 2]);
     expect(sampleRow(logits, { ...plain, topP: 0 }, 0.99)).toBe(1);
     expect(sampleTop(topOf(logits, 2, 1), { ...plain, topP: 0 }, 0.99)).toBe(1);
+  });
+
+  it("takes the nucleus of the whole row when top-k keeps all of it", () => {
+    // 0.5 of the row's mass needs both best tokens, though the third is too light to be kept.
+    const logits = Float32Array.from([0, 0, -0.275]);
+    const params = { ...plain, temperature: 0.3, topP: 0.5, topK: 3 };
+    expect(new Set([0.1, 0.9].map((draw) => sampleRow(logits, params, draw)))).toEqual(new Set([0, 1]));
   });
 
   it("never draws a token at minus infinity", () => {

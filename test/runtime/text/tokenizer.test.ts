@@ -213,6 +213,7 @@ describe("encodeWithin", () => {
     expect(await tokenizer.encodeWithin([markup("<|begin|>"), plain("abc")], 4, never)).toEqual({
       ids: [tiny.begin, ...lettersOf("abc")],
       tokens: 4,
+      decodedSpans: [],
       isComplete: true,
     });
   });
