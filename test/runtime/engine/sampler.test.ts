@@ -46,12 +46,13 @@ function distribution(logits: Float32Array, params: SamplingParams): Map<number,
   return new Map(rest.map(({ id, p }) => [id, p]));
 }
 
+const isNear = (a: number, b: number): boolean => Math.abs(a - b) < 1e-6;
+
 // Where a cut falls exactly on a token, the order of additions decides whether it is kept.
 function isOnTheEdge(logits: Float32Array, params: SamplingParams): boolean {
   const all = [...distribution(logits, { ...params, topP: 1, minP: 0 }).values()];
   let sum = 0;
   const sums = all.map((p) => (sum += p));
-  const isNear = (a: number, b: number): boolean => Math.abs(a - b) < 1e-6;
   const isAtTopP = params.topP < 1 && sums.some((value) => isNear(value, params.topP));
   return isAtTopP || (params.minP > 0 && all.some((p) => isNear(p, params.minP * all[0]!)));
 }
