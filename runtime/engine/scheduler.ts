@@ -40,10 +40,6 @@ export class Scheduler {
     this.#options = options;
   }
 
-  get isIdle(): boolean {
-    return this.waiting.length === 0 && this.prefilling.length === 0 && this.running.length === 0;
-  }
-
   get waitingTokens(): number {
     return this.waiting.reduce((sum, sequence) => sum + sequence.promptTokens, 0);
   }

@@ -46,7 +46,6 @@ const FUNCTIONS = {
   CreateRunOptions: [39, [OUT]],
   ReleaseRunOptions: [97, [P]],
   RunOptionsSetTerminate: [46, [P]],
-  RunOptionsUnsetTerminate: [47, [P]],
   CreateTensorAsOrtValue: [48, [P, "int64_t *", "size_t", "int", OUT]],
   CreateTensorWithDataAsOrtValue: [49, [P, P, "size_t", "int64_t *", "size_t", "int", OUT]],
   GetTensorMutableData: [51, [P, OUT]],

@@ -127,13 +127,9 @@ export class Session {
     }
   }
 
-  /** Ends the run in flight at its next node, and refuses later ones until `resume`. */
+  /** Ends the run in flight at its next node, and refuses later ones. */
   terminate(): void {
     this.environment.api.call("RunOptionsSetTerminate", this.#runOptions);
-  }
-
-  resume(): void {
-    this.environment.api.call("RunOptionsUnsetTerminate", this.#runOptions);
   }
 
   /** Frees the graph and its memory. Tensors and bindings made from it must be released before. */

@@ -163,7 +163,7 @@ describe("Scheduler", () => {
     start(prefilling);
     run(running);
     for (const sequence of [waiting, prefilling, running]) scheduler.remove(sequence);
-    expect(scheduler.isIdle).toBe(true);
+    expect(scheduler.all()).toEqual([]);
     expect(scheduler.plan()).toBeNull();
   });
 });
