@@ -54,7 +54,7 @@ export async function startServerProcess(
 }
 
 /** What `npm start` passes to node. */
-export async function startArguments(): Promise<string[]> {
+async function startArguments(): Promise<string[]> {
   const { scripts } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8")) as {
     scripts: { start: string };
   };
