@@ -3,8 +3,8 @@
 // It does not know the rules of a dialogue, and remembers turns as the side that it wraps does.
 import type { ChatEvent, ModelRole } from "../../runtime/chat-model.ts";
 import type { Choice, Loser } from "./dialogue-types.ts";
-import { pickBest } from "./judge/judge.ts";
-import type { JudgedTurn } from "./judge/render.ts";
+import { pickBest } from "../../training/judge/judge.ts";
+import type { JudgedTurn } from "../../training/judge/render.ts";
 import type { Player, PlayerEvent } from "./player.ts";
 import type { BestOf } from "./simulators/simulator.ts";
 import type { Side, SpeakOptions, SpokenTurn } from "./side.ts";

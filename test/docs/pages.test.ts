@@ -48,7 +48,7 @@ it("files named in the documentation are there", () => {
   const named = pages
     .filter(({ file }) => file !== "CHANGELOG.md")
     .flatMap(({ file, text }) =>
-      [...text.matchAll(/`((?:server|runtime|models|test|docs)\/[\w./-]+)`/g)].map((match) => ({
+      [...text.matchAll(/`((?:server|runtime|training|models|test|docs)\/[\w./-]+)`/g)].map((match) => ({
         file,
         path: match[1] ?? "",
       })),

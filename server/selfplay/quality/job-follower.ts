@@ -4,10 +4,10 @@
 import { dialogueId } from "../jobs/job-plan.ts";
 import type { Json, StoredDialogue } from "../store/records.ts";
 import { judgementsOf } from "./judge-sample.ts";
-import type { Judgement } from "./judge-scores.ts";
-import type { RunningQuality } from "./job-quality.ts";
+import type { Judgement } from "../../../training/measures/judge-scores.ts";
+import type { RunningQuality } from "../../../training/measures/job-quality.ts";
 import { toQualityDialogue, toQualityFlags } from "./of-stored.ts";
-import type { QualitySnapshot } from "./quality-types.ts";
+import type { QualitySnapshot } from "../../../training/measures/quality-types.ts";
 
 export interface FollowedDialogues {
   /** Dialogues behind index `after` in their order, finished or not; fewer than there are, but none only at the end. */

@@ -1,13 +1,13 @@
 // Owns having a sample of a job's dialogues judged: which ones, several at a time, and what is written beside each.
 // It knows dialogues as the store hands them out and judges as self-play asks them, no tables and no HTTP.
-import { scoreSession } from "../judge/judge.ts";
-import { promptHash, type Rubric, scoreInstruction } from "../judge/prompts.ts";
+import { scoreSession } from "../../../training/judge/judge.ts";
+import { promptHash, type Rubric, scoreInstruction } from "../../../training/judge/prompts.ts";
 import { dialogueId } from "../jobs/job-plan.ts";
 import { wholeRounds } from "../jobs/record.ts";
-import type { JudgeSetup } from "../simulators/simulator.ts";
+import type { JudgeSetup } from "../../../training/judge/ask.ts";
 import type { Json, StoredDialogue } from "../store/records.ts";
-import { mix32 } from "./hashing.ts";
-import type { Judgement } from "./judge-scores.ts";
+import { mix32 } from "../../../training/measures/hashing.ts";
+import type { Judgement } from "../../../training/measures/judge-scores.ts";
 
 export interface JudgeSampleRequest {
   readonly jobId: string;

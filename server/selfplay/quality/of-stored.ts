@@ -2,7 +2,7 @@
 // It knows stored rows and measures, no tables.
 import { wholeRounds } from "../jobs/record.ts";
 import type { Json, StoredDialogue } from "../store/records.ts";
-import type { QualityDialogue, QualityVerdict } from "./quality-types.ts";
+import type { QualityDialogue, QualityVerdict } from "../../../training/measures/quality-types.ts";
 
 /** The dialogue as the data set will have it; null when it will not have it, since it failed or was cancelled. */
 export function toQualityDialogue(id: string, stored: StoredDialogue): QualityDialogue | null {

@@ -8,11 +8,11 @@ import type { Database } from "../store/database.ts";
 import { findDialogue, listDialogues, storeQuality } from "../store/dialogue-store.ts";
 import type { Json, StoredJob } from "../store/records.ts";
 import { JobFollower } from "./job-follower.ts";
-import { RunningQuality } from "./job-quality.ts";
-import { type HumanLikenessModel, readHumanLikeness } from "./human-likeness.ts";
+import { RunningQuality } from "../../../training/measures/job-quality.ts";
+import { type HumanLikenessModel, readHumanLikeness } from "../../../training/measures/human-likeness.ts";
 import { judgeSample, type JudgeSampleRequest } from "./judge-sample.ts";
-import type { Judgement } from "./judge-scores.ts";
-import type { QualitySnapshot } from "./quality-types.ts";
+import type { Judgement } from "../../../training/measures/judge-scores.ts";
+import type { QualitySnapshot } from "../../../training/measures/quality-types.ts";
 
 /** Jobs whose figures are kept at hand. */
 const KEPT = 8;

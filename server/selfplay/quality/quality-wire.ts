@@ -1,6 +1,6 @@
 // Owns the JSON in which a job's figures leave the process: the snapshot with the names that the API writes.
 // Stop reasons and criteria are values, not names, and stay as they are.
-import type { QualitySnapshot } from "./quality-types.ts";
+import type { QualitySnapshot } from "../../../training/measures/quality-types.ts";
 
 /** The figures of a job, as an object of the API. */
 export function toWireQuality(jobId: string, snapshot: QualitySnapshot): Record<string, unknown> {

@@ -5,7 +5,7 @@ import { BestOfPlayer } from "../best-of.ts";
 import { playDialogue } from "../dialogue.ts";
 import type { DialogueEvent, Turn } from "../dialogue-types.ts";
 import { objectionOf } from "../guardrails.ts";
-import { hasRunItsCourse } from "../judge/judge.ts";
+import { hasRunItsCourse } from "../../../training/judge/judge.ts";
 import type { HouseRules, Player } from "../player.ts";
 import { drawBelow, turnSeed } from "../seeds.ts";
 import { Side, type SideSetup } from "../side.ts";

@@ -1,6 +1,6 @@
 // What a simulator is: one way in which the user's side of a dialogue comes about.
 // Types only. Strategies, jobs and routes share them; none of them shows here.
-import type { ChatModel } from "../../../runtime/chat-model.ts";
+import type { JudgeSetup } from "../../../training/judge/ask.ts";
 import type { DialogueEvent, DialogueRequest, Turn } from "../dialogue-types.ts";
 
 export type SimulatorName = "learned" | "selfchat" | "roleplay" | "prequery";
@@ -50,12 +50,6 @@ export interface BestOf {
   /** At least 2. */
   readonly count: number;
   readonly judge: JudgeSetup;
-}
-
-export interface JudgeSetup {
-  readonly model: ChatModel;
-  /** How often an answer that cannot be read is asked for again. */
-  readonly retries: number;
 }
 
 /** When a dialogue ends, besides full windows and its most rounds. */

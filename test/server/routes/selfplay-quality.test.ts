@@ -4,8 +4,8 @@ import { expect, it, onTestFinished } from "vitest";
 import { createApp } from "../../../server/app.ts";
 import { createLifecycle } from "../../../server/lifecycle.ts";
 import { JobService } from "../../../server/selfplay/jobs/job-service.ts";
-import { writeHumanLikeness } from "../../../server/selfplay/quality/human-likeness.ts";
-import { trainHumanLikeness } from "../../../server/selfplay/quality/human-training.ts";
+import { writeHumanLikeness } from "../../../training/measures/human-likeness.ts";
+import { trainHumanLikeness } from "../../../training/measures/human-training.ts";
 import { captureLog, scriptedCatalog, testConfig, testMetrics } from "../../support/app-harness.ts";
 import { scriptedModel } from "../../support/scripted-model.ts";
 

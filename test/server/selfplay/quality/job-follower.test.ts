@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { JobFollower } from "../../../../server/selfplay/quality/job-follower.ts";
-import { RunningQuality } from "../../../../server/selfplay/quality/job-quality.ts";
+import { RunningQuality } from "../../../../training/measures/job-quality.ts";
 import { toQualityDialogue } from "../../../../server/selfplay/quality/of-stored.ts";
 import type { Json, StoredDialogue, StoredTurn } from "../../../../server/selfplay/store/records.ts";
 

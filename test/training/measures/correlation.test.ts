@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { pearson, spearman } from "../../../../server/selfplay/quality/correlation.ts";
-import type { Table5Row } from "../../../../server/selfplay/quality/quality-types.ts";
-import { correlateTable5, table5Columns } from "../../../../server/selfplay/quality/table5.ts";
+import { pearson, spearman } from "../../../training/measures/correlation.ts";
+import type { Table5Row } from "../../../training/measures/quality-types.ts";
+import { correlateTable5, table5Columns } from "../../../training/measures/table5.ts";
 
 // The paper's Table 5 and scores of the models trained on each set:
 // RealChat, with Dolly seeds, with WizardLM seeds, Baize, UltraChat, ShareGPT.

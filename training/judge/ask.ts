@@ -1,8 +1,14 @@
 // Owns asking a judge: an instruction and what it is about, any ChatModel, again while its reply cannot be read.
 // It knows neither what is judged nor how a reply is read.
-import { EngineError } from "../../../runtime/errors.ts";
-import type { JudgeSetup } from "../simulators/simulator.ts";
+import { EngineError } from "../../runtime/errors.ts";
+import type { ChatModel } from "../../runtime/chat-model.ts";
 import { promptHash } from "./prompts.ts";
+
+export interface JudgeSetup {
+  readonly model: ChatModel;
+  /** How often an answer that cannot be read is asked for again. */
+  readonly retries: number;
+}
 
 export interface JudgeQuestion<T> {
   readonly instruction: string;

@@ -1,6 +1,6 @@
 // Owns how a session is shown to a judge: the marks that the published evaluation put around questions and answers.
 // Pure text; it does not know what is asked about the session.
-import type { ModelRole } from "../../../runtime/chat-model.ts";
+import type { ModelRole } from "../../runtime/chat-model.ts";
 
 export interface JudgedTurn {
   readonly role: ModelRole;

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { JudgeScores, type Judgement } from "../../../../server/selfplay/quality/judge-scores.ts";
-import { Perplexity } from "../../../../server/selfplay/quality/perplexity.ts";
+import { JudgeScores, type Judgement } from "../../../training/measures/judge-scores.ts";
+import { Perplexity } from "../../../training/measures/perplexity.ts";
 
 const judged = (dialogueId: string, complexity: number, judge = "judge a", seed = 0): Judgement => ({
   judge,

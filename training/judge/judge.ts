@@ -1,10 +1,9 @@
 // Owns the three questions that self-play puts to a judge: which answer is best, is it over, and how good were the questions.
 // It knows what to say and how to read the reply; asking is ask.ts's.
-import { askJudge, type JudgeAnswer } from "./ask.ts";
+import { askJudge, type JudgeAnswer, type JudgeSetup } from "./ask.ts";
 import { parsePick, parseScores, parseVerdict, type Scores } from "./parse.ts";
 import { pickInstruction, type Rubric, rubricCriteria, scoreInstruction, stopInstruction } from "./prompts.ts";
 import { type JudgedTurn, renderCandidates, renderSession } from "./render.ts";
-import type { JudgeSetup } from "../simulators/simulator.ts";
 
 /** Index, from 0, of the best of several answers to the session's last question. */
 export function pickBest(

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { readHumanLikeness } from "../../../../server/selfplay/quality/human-likeness.ts";
-import { readQuestions } from "../../../../server/selfplay/quality/question-file.ts";
+import { readHumanLikeness } from "../../../training/measures/human-likeness.ts";
+import { readQuestions } from "../../../training/measures/question-file.ts";
 
-const cli = join(import.meta.dirname, "../../../../server/selfplay/quality/fit-cli.ts");
+const cli = join(import.meta.dirname, "../../../training/measures/fit-cli.ts");
 const run = (...flags: readonly string[]): Promise<{ stdout: string; stderr: string; code: number }> =>
   promisify(execFile)(process.execPath, [cli, ...flags]).then(
     ({ stdout, stderr }) => ({ stdout, stderr, code: 0 }),

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import { ALARM_MIN_DIALOGUES, alarmLimits } from "../../../../server/selfplay/quality/alarms.ts";
-import { hashedGramEncoder } from "../../../../server/selfplay/quality/encoder.ts";
-import { styleNames } from "../../../../server/selfplay/quality/human-features.ts";
-import { RunningQuality } from "../../../../server/selfplay/quality/job-quality.ts";
+import { ALARM_MIN_DIALOGUES, alarmLimits } from "../../../training/measures/alarms.ts";
+import { hashedGramEncoder } from "../../../training/measures/encoder.ts";
+import { styleNames } from "../../../training/measures/human-features.ts";
+import { RunningQuality } from "../../../training/measures/job-quality.ts";
 
-const page = readFileSync(new URL("../../../../docs/quality.md", import.meta.url), "utf8");
+const page = readFileSync(new URL("../../../docs/quality.md", import.meta.url), "utf8");
 
 it("the page on quality gives the limits of the alarms", () => {
   const written = Array.from(page.matchAll(/^\| `(\w+)` \| ([\d.]+) \|/gm), ([, code, limit]) => [code, Number(limit)]);

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import { ALARM_MIN_DIALOGUES, alarmsOf } from "../../../../server/selfplay/quality/alarms.ts";
-import { trainHumanLikeness } from "../../../../server/selfplay/quality/human-training.ts";
-import { RunningQuality } from "../../../../server/selfplay/quality/job-quality.ts";
-import { mtldOfText } from "../../../../server/selfplay/quality/mtld.ts";
-import type { QualityDialogue, QualitySnapshot } from "../../../../server/selfplay/quality/quality-types.ts";
+import { ALARM_MIN_DIALOGUES, alarmsOf } from "../../../training/measures/alarms.ts";
+import { trainHumanLikeness } from "../../../training/measures/human-training.ts";
+import { RunningQuality } from "../../../training/measures/job-quality.ts";
+import { mtldOfText } from "../../../training/measures/mtld.ts";
+import type { QualityDialogue, QualitySnapshot } from "../../../training/measures/quality-types.ts";
 
 const tokenizer = { name: "letters/1", countTokens: (text: string) => text.length };
 const open = (): RunningQuality => new RunningQuality({ tokenizer });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { Distribution, percentile } from "../../../../server/selfplay/quality/distribution.ts";
+import { Distribution, percentile } from "../../../training/measures/distribution.ts";
 
 it("percentiles are NumPy's", () => {
   const distribution = new Distribution();

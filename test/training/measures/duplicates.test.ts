@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { DuplicateIndex } from "../../../../server/selfplay/quality/duplicates.ts";
-import { mix32, wordShingles } from "../../../../server/selfplay/quality/hashing.ts";
-import { estimateJaccard, jaccard, minHash } from "../../../../server/selfplay/quality/min-hash.ts";
+import { DuplicateIndex } from "../../../training/measures/duplicates.ts";
+import { mix32, wordShingles } from "../../../training/measures/hashing.ts";
+import { estimateJaccard, jaccard, minHash } from "../../../training/measures/min-hash.ts";
 
 /** `count` words that depend on nothing but the seed; two seeds share none. */
 const wordsOf = (seed: number, count: number): string[] =>

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { mtldOfText, WordIds } from "../../../../server/selfplay/quality/mtld.ts";
-import { richnessWords } from "../../../../server/selfplay/quality/words.ts";
+import { mtldOfText, WordIds } from "../../../training/measures/mtld.ts";
+import { richnessWords } from "../../../training/measures/words.ts";
 
 const recorded = JSON.parse(
-  readFileSync(new URL("../../../fixtures/quality/mtld.json", import.meta.url), "utf8"),
+  readFileSync(new URL("../../fixtures/quality/mtld.json", import.meta.url), "utf8"),
 ) as readonly (readonly [text: string, mtld: number | null])[];
 
 describe("the MTLD of a text is LexicalRichness 0.5.1's to the last bit", () => {

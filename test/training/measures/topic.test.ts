@@ -5,9 +5,9 @@ import {
   hashedGramEncoder,
   IDF_DIMENSIONS,
   type SentenceEncoder,
-} from "../../../../server/selfplay/quality/encoder.ts";
-import { inverseFrequencies } from "../../../../server/selfplay/quality/encoder-idf.ts";
-import { TopicSpread } from "../../../../server/selfplay/quality/topic.ts";
+} from "../../../training/measures/encoder.ts";
+import { inverseFrequencies } from "../../../training/measures/encoder-idf.ts";
+import { TopicSpread } from "../../../training/measures/topic.ts";
 
 /** Reads the vector out of the text, so that every cosine is known. */
 const spelled: SentenceEncoder = {

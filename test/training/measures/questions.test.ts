@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Openers } from "../../../../server/selfplay/quality/openers.ts";
-import { isGenericQuestion, QuestionHabits } from "../../../../server/selfplay/quality/questions.ts";
+import { Openers } from "../../../training/measures/openers.ts";
+import { isGenericQuestion, QuestionHabits } from "../../../training/measures/questions.ts";
 
 describe("a question is generic when nothing in it tells what it is about", () => {
   it.each([

@@ -1,20 +1,16 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { humanFeatures, styleNames } from "../../../../server/selfplay/quality/human-features.ts";
-import {
-  humanProbability,
-  readHumanLikeness,
-  writeHumanLikeness,
-} from "../../../../server/selfplay/quality/human-likeness.ts";
+import { humanFeatures, styleNames } from "../../../training/measures/human-features.ts";
+import { humanProbability, readHumanLikeness, writeHumanLikeness } from "../../../training/measures/human-likeness.ts";
 import {
   areaUnderCurve,
   type LabelledQuestion,
   matchLengths,
   trainHumanLikeness,
-} from "../../../../server/selfplay/quality/human-training.ts";
+} from "../../../training/measures/human-training.ts";
 
-const texts = readFileSync(new URL("../../../fixtures/quality/human-vs-gpt.jsonl", import.meta.url), "utf8")
+const texts = readFileSync(new URL("../../fixtures/quality/human-vs-gpt.jsonl", import.meta.url), "utf8")
   .trim()
   .split("\n")
   .map((line) => JSON.parse(line) as LabelledQuestion);

@@ -1,8 +1,8 @@
 // Reading judges: what they are known to say is read, what could mean two things is not.
 import { expect, test } from "vitest";
-import { parsePick, parseScores, parseVerdict } from "../../../../server/selfplay/judge/parse.ts";
-import { promptHash, rubricCriteria, scoreInstruction } from "../../../../server/selfplay/judge/prompts.ts";
-import { renderSession } from "../../../../server/selfplay/judge/render.ts";
+import { parsePick, parseScores, parseVerdict } from "../../../training/judge/parse.ts";
+import { promptHash, rubricCriteria, scoreInstruction } from "../../../training/judge/prompts.ts";
+import { renderSession } from "../../../training/judge/render.ts";
 
 const three = rubricCriteria["paper-3"];
 
