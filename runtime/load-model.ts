@@ -1,16 +1,11 @@
 // Owns how a folder becomes a model that answers: manifest, checksums, tokenizer, template, role, engine, in that order,
 // so that what is cheap to find wrong is found first. It knows no catalog: server/registry.ts does.
 import type { ChatModel, EngineObserver } from "./chat-model.ts";
-import { checkRole, type ChatTemplate, createChatTemplate } from "./text/chat-template.ts";
-import { readChatTemplateFiles } from "./text/chat-template-files.ts";
 import type { TokenEngine } from "./engine-api.ts";
-import { generationConfigName, orPlainSampling, readRecommendedSampling } from "./generation-config.ts";
-import { badModel } from "./importer/json.ts";
 import { createLocalModel } from "./local-model.ts";
-import { inFolder, type Manifest, manifestName, readManifest, verifyFiles } from "./manifest.ts";
+import { type Manifest, readManifest, verifyFiles } from "./manifest.ts";
 import { type EngineSettings, openEngine } from "./engine/open-engine.ts";
-import { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
-import { tokenizerName } from "./text/tokenizer-json.ts";
+import { readTextSide } from "./text-side.ts";
 
 export interface LoadOptions {
   /** All but what `batchInvariant` decides. */
@@ -72,37 +67,4 @@ export async function loadModel(
     stopIds: manifest.tokens.stopIds,
     endOfConversationId: manifest.tokens.endOfConversationId,
   });
-}
-
-/** What a folder's text files make. */
-interface TextSide {
-  readonly tokenizer: Tokenizer;
-  readonly template: ChatTemplate;
-  readonly recommendedSampling: ReturnType<typeof orPlainSampling>;
-}
-
-/** Loads everything of a folder that needs no device. Throws EngineError("bad_model") naming the folder. */
-async function readTextSide(folder: string, manifest: Manifest): Promise<TextSide> {
-  try {
-    const { tokens, network, role } = manifest;
-    const meaningful = [...tokens.stopIds, tokens.bosId, tokens.padId].filter((id) => id !== null);
-    const tokenizer = await loadTokenizer(folder, meaningful);
-    if (tokenizer.vocabSize > network.vocabSize) {
-      throw badModel(
-        tokenizerName,
-        `has ids up to ${tokenizer.vocabSize - 1}, and the network knows ${network.vocabSize} tokens`,
-      );
-    }
-    const { source, specialTokens, files } = await readChatTemplateFiles(folder);
-    const template = createChatTemplate({ source, specialTokens, controlTokens: tokenizer.controlTokens, role });
-    checkRole(template, role);
-    const recommended = await readRecommendedSampling(folder);
-    // What shapes answers must be part of the model's hash.
-    const needed = [tokenizerName, ...files, ...(recommended === null ? [] : [generationConfigName])];
-    const unlisted = needed.find((name) => !manifest.files.has(name));
-    if (unlisted !== undefined) throw badModel(manifestName, `field files does not list ${unlisted}`);
-    return { tokenizer, template, recommendedSampling: orPlainSampling(recommended) };
-  } catch (cause) {
-    throw inFolder(folder, cause);
-  }
 }
