@@ -2,7 +2,7 @@
 // It knows the errors of the openai package; it waits for nothing and counts nothing.
 import { APIConnectionTimeoutError, APIError, APIConnectionError } from "openai";
 import { EngineError, type EngineErrorCode } from "../../runtime/errors.ts";
-import { type Overflow, readOverflow, type ToldError } from "./context-overflow.ts";
+import { type Overflow, readOverflow, type ToldError } from "../../training/judge/context-overflow.ts";
 
 /** A closed set: a metric's label takes its values from it. */
 export type FaultKind =
