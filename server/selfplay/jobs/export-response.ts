@@ -4,25 +4,25 @@ import type { Database } from "../store/database.ts";
 import type { DialogueFilter } from "../store/dialogue-store.ts";
 import type { StoredJob } from "../store/records.ts";
 import { jsonLines, parquet } from "./export.ts";
-import type { DialogueFormat } from "./job-wire.ts";
+import { invalid } from "../request.ts";
+import type { LineFormat } from "./job-wire.ts";
 
 interface ExportOptions {
   readonly filter: DialogueFilter;
-  readonly format: DialogueFormat;
+  readonly format: LineFormat;
   readonly kind: "jsonl" | "parquet";
   /** Whether the client takes gzip; Parquet is packed in itself. */
   readonly isPacked: boolean;
 }
 
-/** Finished dialogues, unless the filter asks for others. */
+/** Finished dialogues, unless the filter asks for others. Throws ApiError for records as Parquet. */
 export function exportResponse(
   database: Database,
   job: StoredJob,
   { filter, format, kind, isPacked }: ExportOptions,
 ): Response {
   const chosen = filter.statuses.length > 0 ? filter : { ...filter, statuses: ["completed"] as const };
-  const source = kind === "jsonl" ? jsonLines(database, job, chosen, format) : parquet(database, job, chosen, format);
-  const bytes = ReadableStream.from(source) as ReadableStream<Uint8Array<ArrayBuffer>>;
+  const bytes = ReadableStream.from(bytesOf()) as ReadableStream<Uint8Array<ArrayBuffer>>;
   const isZipped = isPacked && kind === "jsonl";
   const headers = {
     "content-type": kind === "jsonl" ? "application/jsonl" : "application/vnd.apache.parquet",
@@ -31,4 +31,10 @@ export function exportResponse(
     ...(isZipped ? { "content-encoding": "gzip" } : {}),
   };
   return new Response(isZipped ? bytes.pipeThrough(new CompressionStream("gzip")) : bytes, { headers });
+
+  function bytesOf(): AsyncGenerator<Uint8Array> {
+    if (kind === "jsonl") return jsonLines(database, job, chosen, format);
+    if (format !== "record") return parquet(database, job, chosen, format);
+    throw invalid("format", "a Parquet file has a row of messages for each dialogue; records come as `jsonl` alone.");
+  }
 }

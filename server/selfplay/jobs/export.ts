@@ -4,7 +4,7 @@ import { ParquetWriter, schemaFromColumnData } from "hyparquet-writer";
 import type { Database } from "../store/database.ts";
 import { type DialogueFilter, listDialogues } from "../store/dialogue-store.ts";
 import type { StoredDialogue, StoredJob } from "../store/records.ts";
-import { type DialogueFormat, toRow } from "./job-wire.ts";
+import { type DialogueFormat, type LineFormat, toLine, toRow } from "./job-wire.ts";
 import { wholeRounds } from "./record.ts";
 import { ChunkWriter } from "./parquet-chunks.ts";
 
@@ -31,11 +31,11 @@ export async function* jsonLines(
   database: Database,
   job: StoredJob,
   filter: DialogueFilter,
-  format: DialogueFormat,
+  format: LineFormat,
 ): AsyncGenerator<Uint8Array> {
   const encoder = new TextEncoder();
   for await (const page of pages(database, job, filter)) {
-    yield encoder.encode(page.map((stored) => `${JSON.stringify(toRow(job, stored, format))}\n`).join(""));
+    yield encoder.encode(page.map((stored) => `${JSON.stringify(toLine(job, stored, format))}\n`).join(""));
   }
 }
 

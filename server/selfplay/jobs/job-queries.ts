@@ -34,7 +34,10 @@ const anyOf = <T extends string>(known: readonly T[]) => words.pipe(z.array(z.en
 
 const flag = z.enum(["true", "false"]);
 /** What the measures write beside a dialogue that repeats another. */
-const duplicateFlags = ["exact_duplicate", "near_duplicate"];
+export const duplicateFlags = ["exact_duplicate", "near_duplicate"];
+
+/** How a dialogue is written; `record` holds everything that is known of it. */
+export const lineFormat = z.enum(["openai", "sharegpt", "platolm", "record"]);
 
 export const jobsQuery = z.object({ limit, after: z.string().optional() });
 
@@ -50,7 +53,7 @@ export const dialoguesQuery = z
   .object({
     limit,
     after: z.string().optional(),
-    format: z.enum(["openai", "sharegpt", "platolm"]).default("openai"),
+    format: lineFormat.default("openai"),
     as: z.enum(["json", "jsonl", "parquet"]).optional(),
     stop_reason: anyOf(stopReasons),
     status: anyOf(statuses),

@@ -10,6 +10,8 @@ import type { LiveToken } from "./live-hub.ts";
 import { toDialogue, usageOf, wholeRounds } from "./record.ts";
 
 export type DialogueFormat = "openai" | "sharegpt" | "platolm";
+/** A line of a data set: what was said in one of the formats, or as a `record` everything that is known. */
+export type LineFormat = DialogueFormat | "record";
 
 /** A job, shaped like OpenAI's batch object. */
 export function toWireJob(job: StoredJob, { byStatus, byStopReason }: DialogueTally): Json {
@@ -43,7 +45,8 @@ export function toWireJob(job: StoredJob, { byStatus, byStopReason }: DialogueTa
 }
 
 /** A dialogue of a job with full provenance, finished or not. */
-export function toWireJobDialogue(job: StoredJob, stored: StoredDialogue, format: DialogueFormat): Json {
+export function toWireJobDialogue(job: StoredJob, stored: StoredDialogue, lineFormat: LineFormat): Json {
+  const format = lineFormat === "record" ? "openai" : lineFormat;
   const { index, status, error, attempts, quality, seedItem, record } = stored;
   const id = dialogueId(job.id, index);
   const dialogue = toDialogue(id, stored);
@@ -83,6 +86,11 @@ export function toWireJobDialogue(job: StoredJob, stored: StoredDialogue, format
     discarded: stored.turns.filter(({ isKept }) => !isKept).map((turn) => toDiscarded(turn, options)),
     ...head,
   };
+}
+
+/** One line of a data set; a record is what the dialogue alone is answered with. */
+export function toLine(job: StoredJob, stored: StoredDialogue, format: LineFormat): Json {
+  return format === "record" ? toWireJobDialogue(job, stored, format) : toRow(job, stored, format);
 }
 
 /** One row of a data set: what was said, and no more than the format knows. */

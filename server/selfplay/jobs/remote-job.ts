@@ -65,6 +65,22 @@ export class RemoteJobs {
     await rename(partial, file);
   }
 
+  /** The finished dialogues of a job as lines of JSON, as they come. Reading throws RemoteError where the connection breaks. */
+  async *lines(
+    id: string,
+    { format, isUnique }: { readonly format: string; readonly isUnique: boolean },
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
+    const query = new URLSearchParams({ as: "jsonl", format, unique: String(isUnique) });
+    const response = await this.#fetch(`${encodeURIComponent(id)}/dialogues?${query.toString()}`, { signal });
+    try {
+      for await (const chunk of response.body ?? []) yield chunk;
+    } catch (error) {
+      if (signal.aborted) throw error;
+      throw new RemoteError(`The answer of ${this.#base.origin} broke off before its end.`, { cause: error });
+    }
+  }
+
   async #fetch(
     path: string,
     init: Omit<RequestInit, "headers"> & { readonly headers?: Readonly<Record<string, string>> },

@@ -19,13 +19,13 @@ const KEPT = 8;
 const PAGE = 50;
 
 export class QualityBook {
-  readonly #catalog: ModelCatalog;
+  readonly #catalog: Pick<ModelCatalog, "get">;
   readonly #folder: string;
   /** In the order of their latest use. */
   readonly #followers = new Map<string, JobFollower>();
 
   /** `folder` may hold a classifier, human-likeness.json; it is read when a job is first asked for. */
-  constructor(catalog: ModelCatalog, folder: string) {
+  constructor(catalog: Pick<ModelCatalog, "get">, folder: string) {
     this.#catalog = catalog;
     this.#folder = folder;
   }

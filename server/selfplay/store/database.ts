@@ -19,3 +19,6 @@ export interface Database extends Queryable {
 export class StoreError extends Error {
   override readonly name = "StoreError";
 }
+
+/** A data folder that another process has open. */
+export class FolderInUseError extends StoreError {}
