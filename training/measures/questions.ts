@@ -19,14 +19,9 @@ const fillers = new Set(
   ).split(" "),
 );
 
-/** The different words that tell what a text is about. */
-export function contentWords(text: string): ReadonlySet<string> {
-  return new Set(plainWords(text).filter((word) => !fillers.has(word)));
-}
-
 /** Whether nothing in the question tells what it is about. */
 export function isGenericQuestion(question: string): boolean {
-  return contentWords(question).size === 0;
+  return plainWords(question).every((word) => fillers.has(word));
 }
 
 /** Running over dialogues. */
