@@ -78,8 +78,8 @@ export class BestOfPlayer implements Player {
     // Nothing to choose: none, one, or the same words every time.
     if (new Set(texts).size < 2) return { picked: first, pickedBy: "only", judge: null };
     const answer = await pickBest(this.#bestOf.judge, this.#heard, texts, seed, signal);
-    const { model, promptHash, reply } = answer;
-    const judge = { model, promptHash, reply };
+    const { model, promptHash, reply, usage } = answer;
+    const judge = { model, promptHash, reply, usage };
     if (answer.value === null) return { picked: first, pickedBy: "fallback", judge };
     return { picked: able[answer.value] ?? first, pickedBy: "judge", judge };
   }

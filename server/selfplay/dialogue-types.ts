@@ -66,8 +66,13 @@ export interface Choice {
   /** `judge`: as it said. `only`: no other could stand. `fallback`: the judge could not be read, so the first stays. */
   readonly pickedBy: "judge" | "only" | "fallback";
   readonly losers: readonly Loser[];
-  /** null when nobody was asked. */
-  readonly judge: { readonly model: string; readonly promptHash: string; readonly reply: string } | null;
+  /** null when nobody was asked; older records do not say what it cost. */
+  readonly judge: {
+    readonly model: string;
+    readonly promptHash: string;
+    readonly reply: string;
+    readonly usage?: ChatUsage;
+  } | null;
 }
 
 /** A sample that did not stay. */
@@ -120,6 +125,14 @@ export interface Dialogue {
   readonly sides: Readonly<Record<ModelRole, SideRecord>>;
 }
 
+/** What a judge said after a round, and what asking it cost. */
+export interface Verdict {
+  /** Its model. */
+  readonly judge: string;
+  readonly verdict: "stop" | "continue" | null;
+  readonly usage: ChatUsage;
+}
+
 export type DialogueEvent =
   /** The prompt is in the cache and the first token is about to come. */
   | { readonly type: "turn_start"; readonly role: ModelRole; readonly turn: number }
@@ -143,5 +156,7 @@ export type DialogueEvent =
     }
   /** A finished turn that will not be part of the dialogue. */
   | { readonly type: "turn_discarded"; readonly role: ModelRole; readonly turn: number; readonly rejection?: string }
+  /** A judge was asked whether the dialogue has run its course after round `turn`; null when its replies could not be read. */
+  | ({ readonly type: "judged"; readonly turn: number } & Verdict)
   /** Last. */
   | { readonly type: "end"; readonly dialogue: Dialogue };

@@ -51,7 +51,7 @@ async function* playRounds(course: Course, signal: AbortSignal): AsyncGenerator<
   const lastRound = course.request.maxTurns ?? Number.POSITIVE_INFINITY;
   if (course.hasBegun && course.question === null) {
     // A dialogue that goes on may have been about to end.
-    const stop = await afterRound(course, signal);
+    const stop = yield* afterRound(course, signal);
     if (stop !== null) return stop;
   }
   for (let round = course.turns.length / 2 + 1; round <= lastRound; round += 1) {
@@ -78,19 +78,21 @@ async function* playRounds(course: Course, signal: AbortSignal): AsyncGenerator<
     course.turns.push(question, answer.turn);
     course.question = null;
 
-    const stop = await afterRound(course, signal);
+    const stop = yield* afterRound(course, signal);
     if (stop !== null) return stop;
   }
   return { reason: "max_turns", by: null };
 }
 
 /** Whether the round just finished was the last. */
-async function afterRound(course: Course, signal: AbortSignal): Promise<Stop | null> {
+async function* afterRound(course: Course, signal: AbortSignal): AsyncGenerator<DialogueEvent, Stop | null> {
   const { turns, rules } = course;
   // Words before an end of conversation are a last turn; a question so ended still gets its answer.
   const closer = turns.slice(-2).find(({ origin }) => origin?.cause === "end_of_conversation");
   if (closer !== undefined && rules.hasEndToken) return { reason: "end_token", by: closer.role };
-  return rules.afterRound(course, turns, signal);
+  const { stop, verdict } = await rules.afterRound(course, turns, signal);
+  if (verdict !== null) yield { type: "judged", turn: turns.at(-1)?.turn ?? 0, ...verdict };
+  return stop;
 }
 
 /** The user's next question: drawn anew while the rules object, as often as they allow. */

@@ -2,7 +2,7 @@
 // Types and the plainest choice of each. Side is the ordinary player; simulators bring others. It knows no strategy.
 import type { ChatEvent, ModelRole } from "../../runtime/chat-model.ts";
 import type { Course, Stop } from "./course.ts";
-import type { Choice, Turn } from "./dialogue-types.ts";
+import type { Choice, Turn, Verdict } from "./dialogue-types.ts";
 import { Side, type SideSetup, type SpeakOptions, type SpokenTurn } from "./side.ts";
 
 /** What a player tells while it speaks: a model's events, and before `end` how the turn was chosen, if there was a choice. */
@@ -21,6 +21,13 @@ export interface Player {
   end(): void;
 }
 
+/** What a whole round leads to. */
+export interface RoundEnd {
+  readonly stop: Stop | null;
+  /** null when no judge was asked. */
+  readonly verdict: Verdict | null;
+}
+
 /** Who plays, and what besides windows and the most rounds ends a dialogue. */
 export interface HouseRules {
   openPlayer(role: ModelRole, setup: SideSetup, dialogueId: string): Player;
@@ -30,8 +37,8 @@ export interface HouseRules {
   readonly redraws: number;
   /** Whether a side may end the conversation by its end-of-conversation token. */
   readonly hasEndToken: boolean;
-  /** Asked when a round is whole, those before a resumption included; null goes on. */
-  afterRound(course: Course, turns: readonly Turn[], signal: AbortSignal): Promise<Stop | null>;
+  /** Asked when a round is whole, those before a resumption included. */
+  afterRound(course: Course, turns: readonly Turn[], signal: AbortSignal): Promise<RoundEnd>;
 }
 
 /** Two models, and no rule but the loop's own. */
@@ -40,5 +47,5 @@ export const plainRules: HouseRules = {
   objection: () => null,
   redraws: 0,
   hasEndToken: true,
-  afterRound: async () => null,
+  afterRound: async () => ({ stop: null, verdict: null }),
 };

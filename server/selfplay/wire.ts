@@ -13,11 +13,13 @@ export interface WireOptions {
   readonly simulation?: { readonly simulator: string; readonly mode: string };
 }
 
+type JudgedEvent = Extract<DialogueEvent, { type: "judged" }>;
 type Json = Readonly<Record<string, unknown>>;
 
 /** One event of the stream of dialogue `id`. */
 export function toWireEvent(id: string, event: DialogueEvent, options: WireOptions): Json {
   if (event.type === "end") return toWireDialogue(event.dialogue, options);
+  if (event.type === "judged") return toWireVerdict(id, event);
   const { type, role, turn } = event;
   const head = { object: "selfplay.dialogue.event", id, type, role, turn };
   if (event.type === "token") return { ...head, text: event.text };
@@ -26,6 +28,10 @@ export function toWireEvent(id: string, event: DialogueEvent, options: WireOptio
     return { ...head, content: event.content, ...toWireOrigin(event, options), ...rejection };
   }
   return { ...head, ...rejection };
+}
+
+function toWireVerdict(id: string, { type, turn, judge, verdict, usage }: JudgedEvent): Json {
+  return { object: "selfplay.dialogue.event", id, type, turn, judge, verdict, usage: toTurnUsage(usage) };
 }
 
 /** The whole dialogue. */
@@ -96,7 +102,15 @@ function toWireChoice({ picked, pickedBy, losers, judge }: Choice, hasTokenIds: 
       usage: toTurnUsage(usage),
       ...(hasTokenIds ? { token_ids: tokenIds } : {}),
     })),
-    judge: judge === null ? null : { model: judge.model, prompt_hash: judge.promptHash, reply: judge.reply },
+    judge:
+      judge === null
+        ? null
+        : {
+            model: judge.model,
+            prompt_hash: judge.promptHash,
+            reply: judge.reply,
+            ...(judge.usage === undefined ? {} : { usage: toTurnUsage(judge.usage) }),
+          },
   };
 }
 

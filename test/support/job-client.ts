@@ -4,7 +4,7 @@ export interface JobAnswer {
   readonly id: string;
   readonly status: string;
   readonly dialogue_counts: Readonly<Record<string, number>>;
-  readonly usage: Readonly<Record<"user" | "assistant", Readonly<Record<string, number>>>>;
+  readonly usage: Readonly<Record<"user" | "assistant" | "judge", Readonly<Record<string, number>>>>;
 }
 
 interface WireTurn {

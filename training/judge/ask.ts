@@ -1,7 +1,7 @@
 // Owns asking a judge: an instruction and what it is about, any ChatModel, again while its reply cannot be read.
 // It knows neither what is judged nor how a reply is read.
 import { EngineError } from "../../runtime/errors.ts";
-import type { ChatModel } from "../../runtime/chat-model.ts";
+import type { ChatModel, ChatUsage } from "../../runtime/chat-model.ts";
 import { promptHash } from "./prompts.ts";
 
 export interface JudgeSetup {
@@ -30,6 +30,8 @@ export interface JudgeAnswer<T> {
   readonly isTooLong: boolean;
   readonly model: string;
   readonly promptHash: string;
+  /** Of all replies together, those that could not be read included. */
+  readonly usage: ChatUsage;
 }
 
 /** Long enough for a few marks after some thought. */
@@ -47,6 +49,7 @@ export async function askJudge<T>(
   const { instruction, material, parse, seed } = question;
   const record = { model: model.info.id, promptHash: promptHash(instruction) };
   let reply = "";
+  let usage: ChatUsage = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
   for (let attempt = 0; attempt <= retries; attempt += 1) {
     reply = "";
     const request = {
@@ -68,14 +71,26 @@ export async function askJudge<T>(
       mustSpeak: false,
     };
     try {
-      for await (const event of model.generate(request, signal)) if (event.type === "text") reply += event.text;
+      for await (const event of model.generate(request, signal)) {
+        if (event.type === "text") reply += event.text;
+        if (event.type === "end") usage = sumOf(usage, event.usage);
+      }
     } catch (error) {
       const isTooLong = error instanceof EngineError && error.code === "context_length_exceeded";
       if (!isTooLong) throw error;
-      return { value: null, reply, asked: attempt + 1, isTooLong, ...record };
+      return { value: null, reply, asked: attempt + 1, isTooLong, usage, ...record };
     }
     const value = parse(reply);
-    if (value !== null) return { value, reply, asked: attempt + 1, isTooLong: false, ...record };
+    if (value !== null) return { value, reply, asked: attempt + 1, isTooLong: false, usage, ...record };
   }
-  return { value: null, reply, asked: retries + 1, isTooLong: false, ...record };
+  return { value: null, reply, asked: retries + 1, isTooLong: false, usage, ...record };
+}
+
+function sumOf(a: ChatUsage, b: ChatUsage): ChatUsage {
+  return {
+    promptTokens: a.promptTokens + b.promptTokens,
+    cachedTokens: a.cachedTokens + b.cachedTokens,
+    completionTokens: a.completionTokens + b.completionTokens,
+    ...(a.isEstimated === true || b.isEstimated === true ? { isEstimated: true } : {}),
+  };
 }

@@ -2,11 +2,12 @@
 // the next begins, under the lease it was taken with. It decides nothing about other dialogues; runner.ts does.
 import { EngineError, type EngineErrorCode } from "../../../runtime/errors.ts";
 import type { ChatUsage } from "../../../runtime/chat-model.ts";
-import type { Dialogue, DialogueEvent, DialogueRequest, Turn } from "../dialogue-types.ts";
+import type { Dialogue, DialogueEvent, DialogueRequest, Turn, Verdict } from "../dialogue-types.ts";
 import type { Database } from "../store/database.ts";
 import { findDialogue } from "../store/dialogue-store.ts";
 import {
   commitTurn,
+  commitVerdict,
   type DialogueEnd,
   dropDrafts,
   endDialogue,
@@ -166,6 +167,8 @@ class DialogueRun {
         if (taken !== undefined && event.rejection === undefined) this.#takenBack.push(taken.ordinal);
         return null;
       }
+      case "judged":
+        return this.#takeVerdict(event);
       case "turn_end":
       default:
         return this.#takeTurn(event);
@@ -194,12 +197,22 @@ class DialogueRun {
     return progress.status === "paused" || this.#control.shouldYield() ? this.#putBack(0) : null;
   }
 
+  /** What the judge cost is written at once; whatever it said, the round before is whole. */
+  async #takeVerdict({ judge, verdict, usage }: Verdict): Promise<RunResult | null> {
+    const { database, leaseMs, priceOf } = this.#context;
+    const { isSpent } = await commitVerdict(database, this.#lease, usage, priceOf(judge, usage), leaseMs);
+    if (!isSpent || verdict === "stop") return null;
+    return this.#end({ status: "completed", stopReason: "budget", stoppedBy: null, error: null }, null);
+  }
+
   async #commit(turn: Omit<StoredTurn, "ordinal">): Promise<JobProgress> {
     const { database, hub, leaseMs, priceOf } = this.#context;
     const { origin } = turn;
     const paid = origin === null ? [] : [origin.usage, ...(origin.choice?.losers ?? []).map(({ usage }) => usage)];
     const modelId = this.#runnable.request[turn.role].model.info.id;
-    const money = paid.reduce((sum, usage) => sum + priceOf(modelId, usage), 0);
+    const judge = origin?.choice?.judge ?? null;
+    const judged = judge?.usage === undefined ? 0 : priceOf(judge.model, judge.usage);
+    const money = paid.reduce((sum, usage) => sum + priceOf(modelId, usage), judged);
     const stored = { ...turn, ordinal: this.#nextOrdinal };
     const progress = await commitTurn(database, this.#lease, stored, money, leaseMs);
     this.#nextOrdinal += 1;

@@ -33,7 +33,12 @@ export function toWireJob(job: StoredJob, { byStatus, byStopReason }: DialogueTa
       by_stop_reason: byStopReason,
     },
     turns: job.turns,
-    usage: { user: toWireUsage(usage.user), assistant: toWireUsage(usage.assistant), money: job.money },
+    usage: {
+      user: toWireUsage(usage.user),
+      assistant: toWireUsage(usage.assistant),
+      judge: toWireUsage(usage.judge),
+      money: job.money,
+    },
     seed,
     concurrency,
     budget: budgetTokens === null && budgetMoney === null ? null : { tokens: budgetTokens, money: budgetMoney },

@@ -1,12 +1,12 @@
 // Owns what all simulators share: the guard-rails, stop rules and choice of answers of a request, as rules of the loop.
 // It does not know how a user's side comes about: a simulator hands in its player.
-import type { Course, Stop } from "../course.ts";
+import type { Course } from "../course.ts";
 import { BestOfPlayer } from "../best-of.ts";
 import { playDialogue } from "../dialogue.ts";
 import type { DialogueEvent, Turn } from "../dialogue-types.ts";
 import { objectionOf } from "../guardrails.ts";
 import { hasRunItsCourse } from "../../../training/judge/judge.ts";
-import type { HouseRules, Player } from "../player.ts";
+import type { HouseRules, Player, RoundEnd } from "../player.ts";
 import { drawBelow, turnSeed } from "../seeds.ts";
 import { Side, type SideSetup } from "../side.ts";
 import type { SimulatedDialogueRequest } from "./simulator.ts";
@@ -65,14 +65,17 @@ async function afterRound(
   turns: readonly Turn[],
   { stopRules: { maxDialogueTokens, judge } }: SimulatedDialogueRequest,
   signal: AbortSignal,
-): Promise<Stop | null> {
-  if (maxDialogueTokens !== null && sampledTokens(turns) >= maxDialogueTokens) return { reason: "budget", by: null };
+): Promise<RoundEnd> {
+  if (maxDialogueTokens !== null && sampledTokens(turns) >= maxDialogueTokens) {
+    return { stop: { reason: "budget", by: null }, verdict: null };
+  }
   const round = turns.at(-1)?.turn ?? 0;
-  if (judge === null || round < judge.fromTurn) return null;
+  if (judge === null || round < judge.fromTurn) return { stop: null, verdict: null };
   const judgeSeed = turnSeed(seed, { dialogueIndex, turn: round, role: "assistant" });
   // A verdict that cannot be had is none: the other rules still end the dialogue.
-  const { value } = await hasRunItsCourse(judge, turns, judgeSeed, signal);
-  return value === "stop" ? { reason: "judge", by: null } : null;
+  const { value, model, usage } = await hasRunItsCourse(judge, turns, judgeSeed, signal);
+  const stop = value === "stop" ? ({ reason: "judge", by: null } as const) : null;
+  return { stop, verdict: { judge: model, verdict: value, usage } };
 }
 
 /** Of the turns that were kept and the samples they were picked from: the same after a resumption as without one. */

@@ -151,7 +151,7 @@ async function addStatusEvent(database: Queryable, id: string): Promise<void> {
 
 const columns = `id, status, seed, count, concurrency, budget_tokens, budget_money, request, plan, metadata, completed, failed,
   cancelled, turns, user_prompt_tokens, user_cached_tokens, user_completion_tokens, assistant_prompt_tokens,
-  assistant_cached_tokens, assistant_completion_tokens, money, last_event, error,
+  assistant_cached_tokens, assistant_completion_tokens, judge_prompt_tokens, judge_cached_tokens, judge_completion_tokens, money, last_event, error,
   (extract(epoch FROM created_at) * 1000)::float8 AS created_ms, (extract(epoch FROM started_at) * 1000)::float8 AS started_ms,
   (extract(epoch FROM ended_at) * 1000)::float8 AS ended_ms`;
 
@@ -176,6 +176,9 @@ interface JobRow {
   readonly assistant_prompt_tokens: number;
   readonly assistant_cached_tokens: number;
   readonly assistant_completion_tokens: number;
+  readonly judge_prompt_tokens: number;
+  readonly judge_cached_tokens: number;
+  readonly judge_completion_tokens: number;
   readonly money: number;
   readonly last_event: number;
   readonly error: string | null;
@@ -204,6 +207,7 @@ function toJob(row: JobRow): StoredJob {
     usage: {
       user: usageOf(row.user_prompt_tokens, row.user_cached_tokens, row.user_completion_tokens),
       assistant: usageOf(row.assistant_prompt_tokens, row.assistant_cached_tokens, row.assistant_completion_tokens),
+      judge: usageOf(row.judge_prompt_tokens, row.judge_cached_tokens, row.judge_completion_tokens),
     },
     money: row.money,
     error: row.error,

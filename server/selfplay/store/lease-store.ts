@@ -2,7 +2,7 @@
 // The queue is the table of dialogues itself, not a second one beside it (such as pg-boss keeps): a turn, its event, the job's sums and
 // the proof that the writer still holds the dialogue are then one statement, so that a gateway that was taken for dead can write nothing.
 // It does not know what a dialogue is about.
-import type { ModelRole } from "../../../runtime/chat-model.ts";
+import type { ChatUsage, ModelRole } from "../../../runtime/chat-model.ts";
 import type { StopReason } from "../dialogue-types.ts";
 import type { Database, Queryable } from "./database.ts";
 import { type JobStatus, type Json, type Lease, LeaseLostError, type StoredTurn } from "./records.ts";
@@ -124,7 +124,7 @@ export async function commitTurn(
           WHERE job_id = $1 AND index = $2 AND lease_token = $3 AND status = 'running' RETURNING job_id, index),
       job AS (
         UPDATE selfplay_jobs j SET last_event = last_event + 1, turns = turns + 1, money = money + $20::float8,
-            ${roleSums}
+            ${roleSums}, ${judgeSums(24)}
           FROM held WHERE j.id = held.job_id RETURNING j.*),
       turn AS (
         INSERT INTO selfplay_turns (job_id, dialogue_index, ordinal, role, turn, content, is_kept, rejection, cause, seed,
@@ -159,9 +159,32 @@ export async function commitTurn(
       sum("promptTokens"),
       sum("cachedTokens"),
       sum("completionTokens"),
+      ...judgeTokens(origin?.choice?.judge?.usage),
     ],
   );
   const [job] = rows;
+  if (job === undefined) throw new LeaseLostError(lease);
+  return { status: job.status, isSpent: job.is_spent === true };
+}
+
+/** Commits what asking a judge cost, and renews the lease. Throws LeaseLostError, and has then written nothing. */
+export async function commitVerdict(
+  database: Queryable,
+  lease: Lease,
+  usage: ChatUsage,
+  money: number,
+  leaseMs: number,
+): Promise<JobProgress> {
+  const [job] = await database.query<{ status: JobStatus; is_spent: boolean | null }>(
+    `WITH held AS (
+        UPDATE selfplay_dialogues SET lease_until = now() + $4::float8 * interval '1 millisecond'
+          WHERE job_id = $1 AND index = $2 AND lease_token = $3 AND status = 'running' RETURNING job_id),
+      job AS (
+        UPDATE selfplay_jobs j SET money = money + $5::float8, ${judgeSums(6)}
+          FROM held WHERE j.id = held.job_id RETURNING j.*)
+      SELECT status, ${isSpent} AS is_spent FROM job`,
+    [lease.jobId, lease.index, lease.token, leaseMs, money, ...judgeTokens(usage)],
+  );
   if (job === undefined) throw new LeaseLostError(lease);
   return { status: job.status, isSpent: job.is_spent === true };
 }
@@ -240,5 +263,17 @@ const roleSums = (["user", "assistant"] as const)
   )
   .join(", ");
 
-const isSpent = `(money >= budget_money OR user_prompt_tokens - user_cached_tokens + user_completion_tokens
-  + assistant_prompt_tokens - assistant_cached_tokens + assistant_completion_tokens >= budget_tokens)`;
+/** Adds three parameters from number `first` on, those of `judgeTokens`. */
+function judgeSums(first: number): string {
+  return ["prompt", "cached", "completion"]
+    .map((kind, place) => `judge_${kind}_tokens = judge_${kind}_tokens + $${first + place}::integer`)
+    .join(", ");
+}
+
+function judgeTokens(usage: ChatUsage | undefined): readonly number[] {
+  return [usage?.promptTokens ?? 0, usage?.cachedTokens ?? 0, usage?.completionTokens ?? 0];
+}
+
+const isSpent = `(money >= budget_money OR ${["user", "assistant", "judge"]
+  .map((who) => `${who}_prompt_tokens - ${who}_cached_tokens + ${who}_completion_tokens`)
+  .join(" + ")} >= budget_tokens)`;

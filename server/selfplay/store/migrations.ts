@@ -97,4 +97,13 @@ export const migrations: readonly Migration[] = [
       )`,
     ],
   },
+  {
+    name: "tokens of judges",
+    statements: [
+      `ALTER TABLE selfplay_jobs
+        ADD COLUMN judge_prompt_tokens bigint NOT NULL DEFAULT 0,
+        ADD COLUMN judge_cached_tokens bigint NOT NULL DEFAULT 0,
+        ADD COLUMN judge_completion_tokens bigint NOT NULL DEFAULT 0`,
+    ],
+  },
 ];

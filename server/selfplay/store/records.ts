@@ -31,7 +31,8 @@ export interface StoredJob extends Omit<NewJob, "seedItems"> {
   readonly cancelled: number;
   /** Turns committed so far, those taken back included. */
   readonly turns: number;
-  readonly usage: Readonly<Record<ModelRole, SideUsage>>;
+  /** Of both sides, and of judges while dialogues were played. */
+  readonly usage: Readonly<Record<ModelRole | "judge", SideUsage>>;
   readonly money: number;
   readonly error: string | null;
   readonly lastEvent: number;

@@ -28,7 +28,12 @@ test("the answer that the judge picks stays; the others are on record as prefere
       expect.objectContaining({ choiceIndex: 0, content: "Ah.", cause: "end_token" }),
       expect.objectContaining({ choiceIndex: 2, content: "Hm.", cause: "end_token" }),
     ],
-    judge: { model: "realm", promptHash: expect.stringMatching(/^[0-9a-f]{64}$/), reply: "[[2]]" },
+    judge: {
+      model: "realm",
+      promptHash: expect.stringMatching(/^[0-9a-f]{64}$/),
+      reply: "[[2]]",
+      usage: { promptTokens: judge.model.prompts[0]?.length, cachedTokens: 0, completionTokens: "[[2]]".length + 1 },
+    },
   });
   expect(assistant.requests.map(({ choiceIndex }) => choiceIndex)).toEqual([0, 1, 2]);
   expect(new Set(assistant.requests.map(({ sampling }) => sampling.seed)).size).toBe(1);

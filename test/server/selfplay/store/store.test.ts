@@ -18,6 +18,7 @@ import {
 import {
   claimDialogue,
   commitTurn,
+  commitVerdict,
   type DialogueEnd,
   dropDrafts,
   endDialogue,
@@ -220,6 +221,45 @@ describe.each(["pglite", "postgresql"] as const)("on %s", (kind) => {
     expect(await commitTurn(database, lease, turn(0), 0, leaseMs)).toMatchObject({ isSpent: false });
     expect(await commitTurn(database, lease, turn(1, { role: "assistant" }), 0, leaseMs)).toMatchObject({
       isSpent: true,
+    });
+  });
+
+  it("what judges cost counts in sums and budget, with the turn that was picked and alone, and under the lease only", async () => {
+    await insertJob(database, newJob(id, { budgetTokens: 40 }));
+    const lease = await claim(database, id);
+    const usage = { promptTokens: 20, cachedTokens: 8, completionTokens: 2 };
+    const judge = { model: "judge", promptHash: "x", reply: "[[1]]", usage };
+    const picked = turn(0, {
+      role: "assistant",
+      origin: { ...turn(0).origin!, choice: { picked: 0, pickedBy: "judge", losers: [], judge } },
+    });
+    expect(await commitTurn(database, lease, picked, 0.5, leaseMs)).toMatchObject({ isSpent: false });
+    expect((await findDialogue(database, id, 0))?.turns).toEqual([picked]);
+    expect(await commitVerdict(database, lease, usage, 0.25, leaseMs)).toMatchObject({ isSpent: false });
+    expect(await commitVerdict(database, lease, usage, 0.25, leaseMs)).toMatchObject({ isSpent: true });
+    await expect(commitVerdict(database, { ...lease, token: 0 }, usage, 9, leaseMs)).rejects.toThrow(LeaseLostError);
+    expect(await findJob(database, id)).toMatchObject({
+      turns: 1,
+      money: 1,
+      usage: {
+        assistant: { promptTokens: 10, completionTokens: 3 },
+        judge: { promptTokens: 60, cachedTokens: 24, prefilledTokens: 36, completionTokens: 6 },
+      },
+    });
+  });
+
+  it("a job of the first release keeps what it has, and nothing is known of its judges", async () => {
+    await database.query(
+      "DROP TABLE selfplay_events, selfplay_turns, selfplay_dialogues, selfplay_jobs, realchat_migrations",
+    );
+    await migrate(database, migrations.slice(0, 1));
+    await database.query(
+      `INSERT INTO selfplay_jobs (id, status, seed, count, request, plan, user_prompt_tokens)
+        VALUES ('old', 'running', 1, 1, '{}', '{}', 5)`,
+    );
+    await migrate(database);
+    expect(await findJob(database, "old")).toMatchObject({
+      usage: { user: { promptTokens: 5 }, judge: { promptTokens: 0, prefilledTokens: 0, completionTokens: 0 } },
     });
   });
 
