@@ -8,10 +8,11 @@ FROM node:24-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --no-audit --no-fund
-# The library of this platform alone, and one copy of Node rather than the two that a hard link becomes between stages.
+# The library of this platform alone, one copy of Node rather than the two that a hard link becomes between stages, and of the
+# plots' library the modules alone, not its bundles for browsers.
 RUN cd node_modules && keep=linux/$(node -p process.arch) \
     && cp -r onnxruntime-node/bin/napi-v6/$keep /tmp/library \
-    && rm -rf onnxruntime-node/bin/napi-v6/* node/node_modules \
+    && rm -rf onnxruntime-node/bin/napi-v6/* node/node_modules echarts/dist echarts/types \
     && mkdir -p onnxruntime-node/bin/napi-v6/linux \
     && mv /tmp/library onnxruntime-node/bin/napi-v6/$keep
 

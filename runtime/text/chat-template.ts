@@ -20,6 +20,8 @@ type RenderText = (messages: readonly ChatMessage[], addGenerationPrompt: boolea
 export interface ChatTemplate {
   /** SHA-256 of the template string. */
   readonly hash: string;
+  /** White space between the opened turn and its words, which the model therefore says itself; mostly none. */
+  turnOpening(writeAs?: ModelRole): string;
   /**
    * The prompt up to where the model goes on writing, as `writeAs`, by default in its own role. Throws
    * EngineError("invalid_request", param "messages") with the template's own words when it refuses the messages.
@@ -63,6 +65,7 @@ export function createChatTemplate(setup: ChatTemplateSetup): ChatTemplate {
 
   return {
     hash: createHash("sha256").update(source).digest("hex"),
+    turnOpening: (writeAs = role) => (writeAs === role ? opening : ""),
     renderText,
     render(messages, writeAs = role) {
       const marks = mark(messages.map((message) => message.content).concat(source, Object.values(specialTokens)));

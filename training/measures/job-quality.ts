@@ -8,15 +8,16 @@ import { hashedGramEncoder } from "./encoder.ts";
 import type { SentenceEncoder } from "./encoder.ts";
 import { humanProbability } from "./human-likeness.ts";
 import type { HumanLikenessModel } from "./human-likeness.ts";
+import { IntentOverlap } from "./intent-overlap.ts";
 import { JudgeScores } from "./judge-scores.ts";
 import type { Judgement } from "./judge-scores.ts";
 import { mtldOfText, WordIds } from "./mtld.ts";
 import { Openers } from "./openers.ts";
-import { Perplexity } from "./perplexity.ts";
 import type { JobQuality, QualityDialogue, QualitySnapshot, QualityVerdict } from "./quality-types.ts";
 import { QuestionHabits, rateOf } from "./questions.ts";
 import { table5Of } from "./table5.ts";
 import { TopicSpread } from "./topic.ts";
+import { type ScoredDialogue, TurnScores } from "./turn-scores.ts";
 import { richnessWords } from "./words.ts";
 
 export interface JobQualityOptions {
@@ -41,7 +42,8 @@ export class RunningQuality implements JobQuality {
   readonly #questions = new QuestionHabits();
   readonly #topic: TopicSpread;
   readonly #judges = new JudgeScores();
-  readonly #perplexity = new Perplexity();
+  readonly #scores = new TurnScores();
+  readonly #intents = new IntentOverlap();
   readonly #words = new WordIds();
   readonly #mtld = new Distribution();
   readonly #longMtld = new Distribution();
@@ -74,10 +76,10 @@ export class RunningQuality implements JobQuality {
     this.#judges.add(judgement);
   }
 
-  /** Takes the log-probabilities a model gave to the tokens of one user turn. */
-  addUserTurnScores(logProbabilities: readonly number[]): void {
+  /** Takes how probable a model finds the user turns of one dialogue. */
+  addScores(scored: ScoredDialogue): void {
     this.#latest = null;
-    this.#perplexity.add(logProbabilities);
+    this.#scores.add(scored);
   }
 
   snapshot(): QualitySnapshot {
@@ -134,6 +136,8 @@ export class RunningQuality implements JobQuality {
     this.#sessionAsSum.add(sum);
     const questions = questionsOf(turns);
     this.#topic.add(questions);
+    const { intent = null, givenTurns = 0 } = dialogue;
+    if (intent !== null) this.#intents.add(intent, questionsOf(turns.slice(givenTurns)));
     for (const question of questions) this.#takeQuestion(question);
   }
 
@@ -189,7 +193,8 @@ export class RunningQuality implements JobQuality {
         guardrailRejects: rateOf(rejected, drafts),
       },
       firstTurnDiversity: this.#openers.diversity(),
-      userTurnPerplexity: this.#perplexity.snapshot(),
+      intentOverlap: this.#intents.snapshot(),
+      userTurnPerplexity: this.#scores.summaries(),
       judges: this.#judges.summaries(),
     };
     return { ...figures, table5: table5Of(figures), alarms: alarmsOf(figures) };

@@ -2,8 +2,10 @@
 // Types only; a snapshot is plain JSON. It knows neither jobs nor stores nor HTTP.
 import type { Alarm } from "./alarms.ts";
 import type { DistributionSummary } from "./distribution.ts";
+import type { IntentOverlapSummary } from "./intent-overlap.ts";
 import type { JudgeSummary } from "./judge-scores.ts";
 import type { HumanLikenessReport } from "./human-likeness.ts";
+import type { PerplexitySummary } from "./turn-scores.ts";
 
 export interface QualityDialogue {
   readonly id: string;
@@ -15,6 +17,8 @@ export interface QualityDialogue {
   readonly rejectedDrafts?: number;
   /** Which item of a seed set, intent or profile it grew from; null or absent in free mode. */
   readonly seedKey?: string | null;
+  /** What the user was to be after; null or absent where that was left open. */
+  readonly intent?: string | null;
   /** How each sampled turn ended, in any order; counted only. */
   readonly turnCauses?: readonly string[];
 }
@@ -119,8 +123,10 @@ export interface QualitySnapshot {
     readonly guardrailRejects: Rate;
   };
   readonly firstTurnDiversity: { readonly value: number | null; readonly pairs: number };
-  /** Of the questions' tokens under the model that scored them; null until someone hands scores in. */
-  readonly userTurnPerplexity: { readonly value: number | null; readonly tokens: number; readonly turns: number };
+  /** Of dialogues with an intent or a profile, how much of what users said stood in it. */
+  readonly intentOverlap: IntentOverlapSummary;
+  /** Of the sampled questions' tokens, one entry per model that scored some; values of different models are never mixed. */
+  readonly userTurnPerplexity: readonly PerplexitySummary[];
   /** One entry per judge; scores of different judges are never mixed. */
   readonly judges: readonly JudgeSummary[];
   readonly alarms: readonly Alarm[];

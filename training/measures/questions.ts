@@ -19,9 +19,14 @@ const fillers = new Set(
   ).split(" "),
 );
 
+/** The different words that tell what a text is about. */
+export function contentWords(text: string): ReadonlySet<string> {
+  return new Set(plainWords(text).filter((word) => !fillers.has(word)));
+}
+
 /** Whether nothing in the question tells what it is about. */
 export function isGenericQuestion(question: string): boolean {
-  return plainWords(question).every((word) => fillers.has(word));
+  return contentWords(question).size === 0;
 }
 
 /** Running over dialogues. */

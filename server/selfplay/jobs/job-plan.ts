@@ -8,6 +8,7 @@ import type { LoadedSeeds } from "../seed-sets/load-seeds.ts";
 import { randomRootSeed } from "../seeds.ts";
 import type { SideSetup } from "../side.ts";
 import { findSimulator } from "../simulators/catalog.ts";
+import { prepared } from "../simulators/learned.ts";
 import {
   checkSeedRounds,
   type SimulatedBody,
@@ -119,7 +120,8 @@ export function toRunnable(
   const own = { ...request, seed: job.seed, dialogueIndex: index };
   const { mode } = request;
   return {
-    request: own,
+    // As the loop is given it, for the record of a dialogue that is ended from outside.
+    request: simulator === "learned" ? prepared(own) : own,
     given: givenTurns(mode, seedItem),
     play: (past, signal) => findSimulator(simulator).play({ ...own, past }, signal),
     provenance: { simulator, mode },

@@ -7,12 +7,14 @@ import { judgementsOf } from "./judge-sample.ts";
 import type { Judgement } from "../../../training/measures/judge-scores.ts";
 import type { RunningQuality } from "../../../training/measures/job-quality.ts";
 import { toQualityDialogue, toQualityFlags } from "./of-stored.ts";
+import { scoresOf } from "./score-sample.ts";
 import type { QualitySnapshot } from "../../../training/measures/quality-types.ts";
+import type { ScoredDialogue } from "../../../training/measures/turn-scores.ts";
 
 export interface FollowedDialogues {
   /** Dialogues behind index `after` in their order, finished or not; fewer than there are, but none only at the end. */
   read(after: number): Promise<readonly StoredDialogue[]>;
-  /** Writes a verdict beside its dialogue. */
+  /** Writes a verdict beside its dialogue, and leaves what else stands there. */
   write(index: number, flags: Json): Promise<void>;
 }
 
@@ -20,6 +22,7 @@ export class JobFollower {
   readonly #jobId: string;
   readonly #dialogues: FollowedDialogues;
   readonly #quality: RunningQuality;
+  readonly #kept: number[] = [];
   #after = -1;
   #last: Promise<unknown> = Promise.resolve();
 
@@ -42,6 +45,16 @@ export class JobFollower {
     this.#quality.addJudgement(judgement);
   }
 
+  /** Takes scores that were written beside a dialogue after it was read. */
+  addScores(scored: ScoredDialogue): void {
+    this.#quality.addScores(scored);
+  }
+
+  /** Indices of the first dialogues that were measured and neither repeat another nor are empty, at most `limit`. */
+  firstKept(limit: number): readonly number[] {
+    return this.#kept.slice(0, limit);
+  }
+
   async #read(): Promise<void> {
     for (;;) {
       const page = await this.#dialogues.read(this.#after);
@@ -58,6 +71,9 @@ export class JobFollower {
     const dialogue = toQualityDialogue(dialogueId(this.#jobId, stored.index), stored);
     if (dialogue === null) return;
     const verdict = this.#quality.add(dialogue);
+    const isKept = !verdict.isExactDuplicate && !verdict.isNearDuplicate && dialogue.turns.length > 0;
+    if (isKept) this.#kept.push(stored.index);
+    for (const scored of scoresOf(stored)) this.#quality.addScores({ ...scored, dialogueId: dialogue.id });
     for (const { judge, seed, scores, outcome } of judgementsOf(stored)) {
       this.#quality.addJudgement({ judge, seed, scores, outcome, dialogueId: dialogue.id });
     }

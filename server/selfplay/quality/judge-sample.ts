@@ -23,6 +23,7 @@ export interface JudgeSampleRequest {
 
 export interface JudgedDialogues {
   find(index: number): Promise<StoredDialogue | null>;
+  /** Adds fields beside those that are written already. */
   write(index: number, quality: Json): Promise<void>;
 }
 
@@ -59,10 +60,7 @@ export async function judgeSample(
       const answer = await scoreSession(setup, wholeRounds(stored), rubric, seed, ending);
       const outcome = answer.isTooLong ? "skipped" : answer.value === null ? "failed" : "scored";
       const judgement = { judge, seed, scores: answer.value, outcome } as const;
-      await dialogues.write(index, {
-        ...stored.quality,
-        judgements: [...earlier, { ...judgement, reply: answer.reply }],
-      });
+      await dialogues.write(index, { judgements: [...earlier, { ...judgement, reply: answer.reply }] });
       onJudged({ ...judgement, dialogueId: dialogueId(jobId, index) });
     }
   };

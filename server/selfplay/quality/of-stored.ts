@@ -16,9 +16,17 @@ export function toQualityDialogue(id: string, stored: StoredDialogue): QualityDi
     stopReason: stopReason ?? "error",
     givenTurns: kept.filter(({ origin }) => origin === null).length,
     rejectedDrafts: turns.filter(({ rejection }) => rejection !== undefined).length,
+    intent: intentOf(stored),
     seedKey: typeof seedKey === "string" ? seedKey : null,
     turnCauses: kept.flatMap(({ origin }) => (origin === null ? [] : [origin.cause])),
   };
+}
+
+/** What the user alone was told to be after. */
+function intentOf({ record, seedItem }: StoredDialogue): string | null {
+  const mode = record?.["mode"];
+  const text = mode === "intent" || mode === "profile" ? seedItem?.["prompt"] : null;
+  return typeof text === "string" ? text : null;
 }
 
 /** The verdict as JSON; each flag can be filtered by. */

@@ -9,8 +9,8 @@ export const learnedSimulator: Simulator = {
   play: (request, signal) => playByRules(prepared(request), signal),
 };
 
-/** The request with its seed item in place. */
-function prepared(request: SimulatedDialogueRequest): SimulatedDialogueRequest {
+/** The request with its seed item in place; to be done once. */
+export function prepared(request: SimulatedDialogueRequest): SimulatedDialogueRequest {
   const { mode, seedItem } = request;
   if (seedItem === null) return request;
   if (mode === "intent" || mode === "profile") {

@@ -4,6 +4,7 @@ import type { ModelRole, StopCause } from "../../../runtime/chat-model.ts";
 import type { Choice, StopReason } from "../dialogue-types.ts";
 import type { Queryable } from "./database.ts";
 import type { DialogueStatus, Json, StoredDialogue, StoredTurn } from "./records.ts";
+import { toJsonText } from "./values.ts";
 
 export interface DialogueFilter {
   /** Only those with one of these statuses; empty for all. */
@@ -58,13 +59,12 @@ export async function findDialogue(database: Queryable, jobId: string, index: nu
   return toDialogue(jobId, row, (await turnsOf(database, jobId, [index])).get(index) ?? []);
 }
 
-/** Writes down what was measured of a finished dialogue. */
+/** Adds to what was measured of a finished dialogue; a field that is there already is replaced, the others stay. */
 export async function storeQuality(database: Queryable, jobId: string, index: number, quality: Json): Promise<void> {
-  await database.query("UPDATE selfplay_dialogues SET quality = $3::jsonb WHERE job_id = $1 AND index = $2", [
-    jobId,
-    index,
-    JSON.stringify(quality),
-  ]);
+  await database.query(
+    "UPDATE selfplay_dialogues SET quality = coalesce(quality, '{}') || $3::jsonb WHERE job_id = $1 AND index = $2",
+    [jobId, index, toJsonText(quality)],
+  );
 }
 
 async function turnsOf(

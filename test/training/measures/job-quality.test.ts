@@ -63,7 +63,7 @@ describe("the figures of a data set are counted as the paper counts:", () => {
   it("what was not measured is null", () => {
     expect(snapshot.table5).toMatchObject({ humanRatio: null, complexity: null, relevancy: null, logicality: null });
     expect(snapshot.humanLikeness).toEqual({ questions: 0, ratio: null, classifier: null });
-    expect(snapshot.userTurnPerplexity.value).toBeNull();
+    expect(snapshot.userTurnPerplexity).toEqual([]);
   });
   it("all of it is plain JSON", () => {
     expect(JSON.parse(JSON.stringify(snapshot))).toEqual(snapshot);
@@ -170,10 +170,16 @@ it("judges' marks fill Table 5 while there is one judge, and stay apart when the
   expect(quality.snapshot().judges).toHaveLength(2);
 });
 
-it("user-turn perplexity is of the scores handed in", () => {
+it("user-turn perplexity is of the scores handed in, a dialogue's once, and every model's apart", () => {
   const quality = open();
-  quality.addUserTurnScores([Math.log(0.25), Math.log(0.25)]);
-  expect(quality.snapshot().userTurnPerplexity).toEqual({ value: expect.closeTo(4, 9), tokens: 2, turns: 1 });
+  const half = { tokens: 2, logProbability: 2 * Math.log(0.5) };
+  const first = { dialogueId: "1", model: "a", modelHash: "x", turns: [half, half] };
+  for (const scored of [first, first, { ...first, dialogueId: "2", turns: null }]) quality.addScores(scored);
+  quality.addScores({ ...first, modelHash: "y", turns: [{ tokens: 1, logProbability: Math.log(0.25) }] });
+  expect(quality.snapshot().userTurnPerplexity).toEqual([
+    { model: "a", modelHash: "x", value: expect.closeTo(2, 9), tokens: 4, turns: 2, dialogues: 1, unscored: 1 },
+    { model: "a", modelHash: "y", value: expect.closeTo(4, 9), tokens: 1, turns: 1, dialogues: 1, unscored: 0 },
+  ]);
 });
 
 it("built again from the same dialogues in the same order it says the same", () => {

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { JudgeScores, type Judgement } from "../../../training/measures/judge-scores.ts";
-import { Perplexity } from "../../../training/measures/perplexity.ts";
+import { likelihoodOf, Perplexity } from "../../../training/measures/perplexity.ts";
 
 const judged = (dialogueId: string, complexity: number, judge = "judge a", seed = 0): Judgement => ({
   judge,
@@ -54,16 +54,14 @@ it("sessions that were skipped or failed are counted and not averaged", () => {
 it("perplexity is over tokens, not over turns", () => {
   const perplexity = new Perplexity();
   expect(perplexity.snapshot()).toEqual({ value: null, tokens: 0, turns: 0 });
-  perplexity.add([Math.log(1 / 2), Math.log(1 / 2), Math.log(1 / 2)]);
-  perplexity.add([Math.log(1 / 16)]);
+  perplexity.add(likelihoodOf([Math.log(1 / 2), Math.log(1 / 2), Math.log(1 / 2)]));
+  perplexity.add(likelihoodOf([Math.log(1 / 16)]));
   const { value, tokens, turns } = perplexity.snapshot();
   expect({ tokens, turns }).toEqual({ tokens: 4, turns: 2 });
   expect(value).toBeCloseTo(2 ** (7 / 4), 12);
 });
 
-it("what is no log-probability is refused, and nothing of its turn is counted", () => {
-  const perplexity = new Perplexity();
-  expect(() => perplexity.add([-1, 0.5])).toThrow("The log-probability of token 1 is 0.5; it must be a finite number");
-  expect(() => perplexity.add([Number.NEGATIVE_INFINITY])).toThrow("token 0 is -Infinity");
-  expect(perplexity.snapshot().tokens).toBe(0);
+it("what is no log-probability is refused", () => {
+  expect(() => likelihoodOf([-1, 0.5])).toThrow("The log-probability of token 1 is 0.5; it must be a finite number");
+  expect(() => likelihoodOf([Number.NEGATIVE_INFINITY])).toThrow("token 0 is -Infinity");
 });

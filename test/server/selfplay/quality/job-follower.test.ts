@@ -125,7 +125,16 @@ it("what counts are whole rounds, with given turns, refused drafts and causes to
     stopReason: "window",
     givenTurns: 2,
     rejectedDrafts: 1,
+    intent: null,
     seedKey: "item 7",
     turnCauses: ["end_token", "end_token"],
   });
+});
+
+it("the item of a job in mode intent or profile is what its user was after", () => {
+  const found = ["intent", "profile", "seeded"].map((mode) => {
+    const stored = dialogue(0, ["hi", "ho"], { record: { mode }, seedItem: { id: "1", prompt: "buy a car" } });
+    return toQualityDialogue("id", stored)?.intent;
+  });
+  expect(found).toEqual(["buy a car", "buy a car", null]);
 });
