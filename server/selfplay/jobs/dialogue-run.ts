@@ -158,7 +158,9 @@ class DialogueRun {
       case "token": {
         this.#firstTokenMs ??= performance.now() - this.#startedMs;
         const { role, turn, text } = event;
-        if (hub.hasListeners(jobId)) hub.tell(jobId, { dialogueIndex, role, turn, text });
+        if (hub.hasListeners(jobId)) {
+          hub.tell(jobId, { dialogueIndex, ordinal: this.#nextOrdinal, role, turn, text });
+        }
         return null;
       }
       case "turn_discarded": {
@@ -177,6 +179,8 @@ class DialogueRun {
 
   async #takeTurn(event: Extract<DialogueEvent, { type: "turn_end" }>): Promise<RunResult | null> {
     const { role, turn, content, isKept, cause, seed, usage, tokenIds, choice, rejection } = event;
+    // Its tokens first, for readers elsewhere: they drop what comes after its turn.
+    await this.#context.hub.settle();
     const progress = await this.#commit({
       role,
       turn,

@@ -1,4 +1,4 @@
-// Owns the stream of a job's events: what is stored from any number on, then what comes, with the tokens of dialogues in play here
+// Owns the stream of a job's events: what is stored from any number on, then what comes, with the tokens of dialogues in play
 // in between. Stored events have ids to go on from; tokens have none. It knows no sockets.
 import type { JobService } from "./job-service.ts";
 import { eventsAfter } from "../store/event-store.ts";
@@ -34,6 +34,8 @@ export async function* jobEventFrames(
   });
   const onAbort = () => woken.resolve();
   signal.addEventListener("abort", onAbort, { once: true });
+  /** The last turn told of a dialogue; tokens of it that come later say nothing new. */
+  const told = new Map<number, number>();
   let last = after;
   try {
     while (!signal.aborted) {
@@ -41,13 +43,22 @@ export async function* jobEventFrames(
       // Looked at before the events: what ends the job comes last.
       const job = await findJob(database, jobId);
       if (job === null) return;
-      const news = tokens.splice(0);
-      for (const token of news) yield frame(null, "token", toWireToken(jobId, token));
       const events = await eventsAfter(database, jobId, last, pageSize);
+      // Of what is said at other gateways, tokens and turns come on two ways.
+      if (hasTokens && events.some(({ turn }) => turn !== null)) await jobs.hub.caughtUp();
+      let news = tokens.splice(0).filter((token) => token.ordinal > (told.get(token.dialogueIndex) ?? -1));
       for (const event of events) {
         last = event.id;
+        const { dialogueIndex, turn } = event;
+        if (dialogueIndex !== null && turn !== null) {
+          const isOf = (token: LiveToken) => token.dialogueIndex === dialogueIndex && token.ordinal <= turn.ordinal;
+          for (const token of news.filter(isOf)) yield frame(null, "token", toWireToken(jobId, token));
+          news = news.filter((token) => !isOf(token));
+          told.set(dialogueIndex, turn.ordinal);
+        }
         yield frame(event.id, event.type, toWireJobEvent(jobId, event));
       }
+      for (const token of news) yield frame(null, "token", toWireToken(jobId, token));
       const isSettled = job.completed + job.failed + job.cancelled >= job.count;
       if (isEnded(job.status) && isSettled && events.length === 0 && job.lastEvent <= last) {
         yield "data: [DONE]\n\n";

@@ -21,6 +21,7 @@ import { planJob, planOf } from "./job-plan.ts";
 import type { JobBody } from "./job-schema.ts";
 import { LiveHub } from "./live-hub.ts";
 import { Runner } from "./runner.ts";
+import { TokenRelay } from "./token-relay.ts";
 import { readVersions } from "./versions.ts";
 
 export interface JobServiceOptions {
@@ -33,6 +34,8 @@ export interface JobServiceOptions {
 interface Opened {
   readonly database: Database;
   readonly runner: Runner;
+  /** null where no other gateway can be. */
+  readonly relay: TokenRelay | null;
 }
 
 export class JobService {
@@ -129,6 +132,7 @@ export class JobService {
   /** Closes the store; nothing may be asked any more. */
   async close(): Promise<void> {
     const opened = await this.#opened?.catch(() => null);
+    await opened?.relay?.close();
     await opened?.database.close();
   }
 
@@ -178,13 +182,15 @@ export class JobService {
     const database = await openDatabase(config, log);
     // Nobody else can hold one: whoever did is gone.
     if (database.kind === "pglite") await voidLeases(database);
+    const owner = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
+    const relay = this.#openRelay(database, owner);
     const runner = new Runner({
       catalog,
       log,
       database,
       hub: this.hub,
       leaseMs: config.leaseS * 1000,
-      owner: `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`,
+      owner,
       versions: readVersions(),
       slotsPerModel: config.slotsPerModel,
       priceOf: (modelId, usage) => catalog.upstreams?.costOf(modelId, usage)?.amount ?? 0,
@@ -192,6 +198,14 @@ export class JobService {
       figures: new JobMetrics(database, this.quality, this.hub, log),
     });
     if (!this.#draining.signal.aborted) runner.start();
-    return { database, runner };
+    return { database, runner, relay };
+  }
+
+  #openRelay({ channel }: Database, gateway: string): TokenRelay | null {
+    if (channel === null) return null;
+    const { log } = this.#options;
+    const relay = new TokenRelay({ channel, gateway, log, deliver: (jobId, token) => this.hub.deliver(jobId, token) });
+    this.hub.attach(relay);
+    return relay;
   }
 }

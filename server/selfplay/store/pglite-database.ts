@@ -24,6 +24,7 @@ export async function openPglite(dataFolder: string): Promise<Database> {
     });
     return {
       kind: "pglite",
+      channel: null,
       ...over(pglite),
       transaction: (work) => pglite.transaction((transaction) => work(over(transaction))),
       async close() {

@@ -2,6 +2,7 @@
 // It knows no tables. A statement that fails for a lost connection is not repeated here: whoever sent it knows whether it may be.
 import { Pool, TypeOverrides } from "pg";
 import { type Database, type Queryable, StoreError } from "./database.ts";
+import { PostgresChannel } from "./postgres-channel.ts";
 
 const bigintType = 20;
 const maxConnections = 10;
@@ -29,8 +30,11 @@ export async function openPostgres(url: string, onIdleError: (error: Error) => v
       cause: error,
     });
   }
+  const publish = (topic: string, payload: string) => pool.query("SELECT pg_notify($1, $2)", [topic, payload]);
+  const channel = new PostgresChannel(url, publish, onIdleError);
   return {
     kind: "postgresql",
+    channel,
     ...over(pool),
     async transaction(work) {
       const client = await pool.connect();
@@ -49,7 +53,10 @@ export async function openPostgres(url: string, onIdleError: (error: Error) => v
         client.release(isBroken);
       }
     },
-    close: () => pool.end(),
+    async close() {
+      await channel.close();
+      await pool.end();
+    },
   };
 }
 
