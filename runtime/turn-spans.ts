@@ -7,7 +7,7 @@ import type { ChatTemplate } from "./text/chat-template.ts";
 import type { PromptPiece } from "./text/prompt-sections.ts";
 import type { Tokenizer } from "./text/tokenizer.ts";
 
-export interface TurnSpan {
+interface TurnSpan {
   /** Which of the messages, from 0. */
   readonly messageIndex: number;
   /** Of the turn's first token: as many ids as the prompt has that serving would give for the messages before. */

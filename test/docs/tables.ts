@@ -2,6 +2,7 @@
 // It does not know how the tables come to be.
 import { configTable } from "../../server/config-help.ts";
 import { metricsTable } from "../../server/metrics-table.ts";
+import { exportFormatsTable } from "./export-formats.ts";
 import { endpointsTable } from "./endpoints.ts";
 import { engineErrorsTable, requestErrorsTable } from "./errors.ts";
 import { chatFieldsTable, selfplayFieldsTable } from "./fields.ts";
@@ -22,6 +23,9 @@ export const documents: Readonly<Record<string, Tables>> = {
     "chat fields": chatFieldsTable,
     "finish reasons": finishReasonsTable,
     "self-play fields": selfplayFieldsTable,
+  },
+  "docs/exports.md": {
+    "export formats": exportFormatsTable,
   },
   "docs/errors.md": {
     "request errors": requestErrorsTable,

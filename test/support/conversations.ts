@@ -27,7 +27,7 @@ export function conversation(
 }
 
 /** Text of every kind, control tokens of the tiny and of well-known tokenizers among it; never only white space. */
-export const anyText = (extra: readonly string[] = []) =>
+const anyText = (extra: readonly string[] = []) =>
   fc
     .array(
       fc.oneof(

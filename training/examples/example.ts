@@ -14,7 +14,7 @@ import type { ModelText } from "./model-text.ts";
 export const ignoredLabel = -100;
 
 /** A turn of the trained role. */
-export interface ExampleSpan {
+interface ExampleSpan {
   /** Which of the conversation's utterances, from 0; null for the end of the conversation. */
   readonly utterance: number | null;
   readonly start: number;

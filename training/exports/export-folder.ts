@@ -2,7 +2,7 @@
 // folder given its name only when it is whole. It knows no format and no source.
 import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { Conversation } from "../conversation.ts";
+import type { Conversation, Utterance } from "../conversation.ts";
 import { makeExample } from "../examples/example.ts";
 import {
   CannotSay,
@@ -154,12 +154,22 @@ async function fill(
 
 const metaName = (part: Part) => `_meta.${part}.jsonl`;
 
+/** Why a conversation that could be trained on is left out all the same; null where it is not. */
+function faultOf(utterances: readonly Utterance[], { format, model }: ExportOptions): string | null {
+  if (utterances.some(({ content }) => content.trim() === "")) return "an empty turn";
+  if (model === null || format.userSide === "ids" || format.isArchive === true) return null;
+  const { controlTokens } = model.tokenizer;
+  const isTyped = utterances.some(({ content }) => controlTokens.some((token) => content.includes(token)));
+  return isTyped ? "the text of a control token, which the trainer would take for one" : null;
+}
+
 /** What the formats make rows of, or why there is nothing to make them of. */
 async function toRow(conversation: Incoming, options: ExportOptions, signal: AbortSignal) {
   const { model, role, maxTokens, learnsEnd } = options;
   if (model === null) {
     const trimmed = trimToTrained(conversation, role);
-    return trimmed === null ? "no turn to train on" : { conversation: trimmed, example: null };
+    if (trimmed === null) return "no turn to train on";
+    return faultOf(trimmed.utterances, options) ?? { conversation: trimmed, example: null };
   }
   const limits = { role, maxTokens: maxTokens ?? model.contextWindow, isLearningEnd: learnsEnd };
   const result = await makeExample(conversation, model, limits, signal);
@@ -168,7 +178,7 @@ async function toRow(conversation: Incoming, options: ExportOptions, signal: Abo
     return result.reason === "too_long" ? "first trained turn ends beyond the most tokens" : "no turn to train on";
   }
   const utterances = conversation.utterances.slice(0, result.example.keptUtterances);
-  return { conversation: { ...conversation, utterances }, example: result.example };
+  return faultOf(utterances, options) ?? { conversation: { ...conversation, utterances }, example: result.example };
 }
 
 function metaOf({ id, group, origin, isComplete, provenance }: Conversation, rows: number): JsonRow {

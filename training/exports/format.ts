@@ -98,6 +98,8 @@ export interface Format {
   readonly needsModel: boolean;
   /** It can leave single turns of the trained role out of the loss. */
   readonly masksContext: boolean;
+  /** It is kept as text and tokenized by nobody in particular, so what looks like a control token may stay. */
+  readonly isArchive?: true;
   /** Readers expect the held-out file even where nothing is held out. */
   readonly keepsEmptyHeldout?: true;
   readonly tables: (setup: ExportSetup) => readonly Table[];
