@@ -61,6 +61,10 @@ it("is exp of minus the mean log-probability that the model gives when asked, co
   const path = `/v1/selfplay/jobs/${id}`;
   await expect.poll(async () => (await first.send("GET", path)).status, { timeout: 60_000 }).toBe("completed");
 
+  // A request waits two seconds at most, and a busy machine may need longer.
+  const { length: kept } = (await first.send("GET", `${path}/dialogues?unique=true`)).data;
+  const scored = async () => (await first.send("GET", `${path}/quality`)).user_turn_perplexity[0]?.["dialogues"];
+  await expect.poll(scored, { timeout: 60_000 }).toBe(kept);
   const [figure, ...others] = (await first.send("GET", `${path}/quality`)).user_turn_perplexity;
   const { data } = await first.send("GET", `${path}/dialogues?unique=true`);
   const model = pair.catalog.get("usergpt");
