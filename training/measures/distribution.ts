@@ -40,6 +40,16 @@ export class Distribution {
     return this.#count === 0 ? null : this.#sum / this.#count;
   }
 
+  /** How many values lie from each edge up to, but not including, the next; behind the last edge all. Edges rise. */
+  countsBetween(edges: readonly number[]): number[] {
+    const counts = Array.from({ length: edges.length }, () => 0);
+    for (const value of this.#values.subarray(0, this.#count)) {
+      const bin = edges.findLastIndex((edge) => edge <= value);
+      if (bin >= 0) counts[bin]! += 1;
+    }
+    return counts;
+  }
+
   summary(): DistributionSummary {
     const sorted = this.#values.slice(0, this.#count).toSorted();
     const at = (share: number): number | null => percentile(sorted, share);

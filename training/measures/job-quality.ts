@@ -87,6 +87,12 @@ export class RunningQuality implements JobQuality {
     return this.#latest;
   }
 
+  /** Of the dialogues that are measured; they grow with it and are not to be added to. */
+  get lengths() {
+    const { user, assistant } = this.#byRole;
+    return { rounds: this.#turns, sessionTokens: this.#session, userTokens: user, assistantTokens: assistant };
+  }
+
   #judge(dialogue: QualityDialogue): QualityVerdict {
     const { id, turns, stopReason, givenTurns = 0, rejectedDrafts = 0, turnCauses = [] } = dialogue;
     increment(this.#stopReasons, stopReason);

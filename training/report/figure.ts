@@ -14,10 +14,15 @@ export interface TableText {
 
 /** A table; the first cell of a row is its heading. */
 export function dataTable({ caption, columns, rows }: TableText): Markup {
-  const head = columns.map((column) => html`<th scope="col">${column}</th>`);
+  const head = columns.map((column, index) => {
+    const isNumeric = index > 0 && rows.every((row) => isFigure(row[index] ?? null));
+    return isNumeric ? html`<th scope="col" class="number">${column}</th>` : html`<th scope="col">${column}</th>`;
+  });
   const body = rows.map(([first = "", ...rest]) => {
     const cells = rest.map((cell) =>
-      typeof cell === "number" ? html`<td class="number">${formatNumber(cell)}</td>` : html`<td>${cell ?? "–"}</td>`,
+      isFigure(cell)
+        ? html`<td class="number">${typeof cell === "number" ? formatNumber(cell) : (cell ?? "–")}</td>`
+        : html`<td>${cell ?? "–"}</td>`,
     );
     const heading = typeof first === "number" ? formatNumber(first) : (first ?? "–");
     return html`<tr>
@@ -40,6 +45,11 @@ export function dataTable({ caption, columns, rows }: TableText): Markup {
       </tbody>
     </table>
   </div>`;
+}
+
+/** Numbers, also those that were written out already, and dashes in their place. */
+function isFigure(cell: string | number | null): boolean {
+  return typeof cell !== "string" || /^(?:–|[-−]?[\d,.]+(?: %)?)$/.test(cell);
 }
 
 export interface FigureText {
