@@ -106,7 +106,7 @@ export interface ModelInfo {
   readonly recommendedSampling: Pick<SamplingParams, "temperature" | "topP" | "topK" | "minP">;
 }
 
-/** How probable a model finds a turn of its role. */
+/** How probable a model finds a turn. */
 export interface TurnScore {
   /** Which of the messages, from 0. */
   readonly messageIndex: number;
@@ -124,10 +124,10 @@ export interface ChatModel {
    */
   generate(request: ChatRequest, signal: AbortSignal): AsyncIterable<ChatEvent>;
   /**
-   * Scores every turn of the model's own role, in order. Absent where a model cannot. Throws EngineError for a dialogue
-   * longer than the window; aborting cancels at the next step.
+   * Scores every turn of one role, in order; of the model's own unless `as` names the other. Absent where a model cannot.
+   * Throws EngineError for a dialogue longer than the window; aborting cancels at the next step.
    */
-  score?(messages: readonly ChatMessage[], signal: AbortSignal): Promise<readonly TurnScore[]>;
+  score?(messages: readonly ChatMessage[], signal: AbortSignal, as?: ModelRole): Promise<readonly TurnScore[]>;
   /** Tokens of a text, special ones not counted. Absent where the model's tokenizer is not known. */
   countTokens?(text: string): number;
   /** Gives back what `sessionId` kept. Unknown sessions are ignored. */

@@ -88,7 +88,7 @@ export function createLocalModel(parts: LocalModelParts): ChatModel {
     info,
     generate,
     countTokens: (text) => tokenizer.encode([{ type: "plain", text }]).length,
-    score: (messages, signal) => scoreTurns(parts, messages, signal),
+    score: (messages, signal, as) => scoreTurns(parts, messages, signal, as),
     endSession: (sessionId) => engine.endSession(sessionId),
     close: () => engine.close(),
   };

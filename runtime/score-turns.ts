@@ -1,6 +1,6 @@
-// Owns how probable a model finds the turns of its role in a dialogue. Which tokens those are, runtime/turn-spans.ts knows;
+// Owns how probable a model finds the turns of a role in a dialogue. Which tokens those are, runtime/turn-spans.ts knows;
 // it knows neither devices nor HTTP.
-import type { ChatMessage, TurnScore } from "./chat-model.ts";
+import type { ChatMessage, ModelRole, TurnScore } from "./chat-model.ts";
 import { EngineError } from "./errors.ts";
 import type { LocalModelParts } from "./local-model.ts";
 import { renderTurns } from "./turn-spans.ts";
@@ -10,9 +10,10 @@ export async function scoreTurns(
   { info, engine, tokenizer, template, stopIds }: LocalModelParts,
   messages: readonly ChatMessage[],
   signal: AbortSignal,
+  as: ModelRole = info.role,
 ): Promise<readonly TurnScore[]> {
-  if (!messages.some((message) => message.role === info.role)) return [];
-  const { ids, turns } = await renderTurns({ role: info.role, tokenizer, template, stopIds }, messages, signal);
+  if (!messages.some((message) => message.role === as)) return [];
+  const { ids, turns } = await renderTurns({ role: as, tokenizer, template, stopIds }, messages, signal);
   const end = turns.at(-1)?.end ?? 0;
   if (end === 0) return [];
   if (end > engine.contextWindow) {
