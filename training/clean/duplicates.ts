@@ -20,7 +20,9 @@ export function exactDuplicates(): Clean {
 export function nearDuplicates(): Clean {
   const index = new DuplicateIndex();
   return (conversation) => {
-    const text = conversation.utterances.map(({ content }) => content).join("\n");
+    // An answer that a split repeats as context would make neighbours of one session alike.
+    const fresh = conversation.utterances.filter(({ isContext }) => isContext !== true);
+    const text = (fresh.length === 0 ? conversation.utterances : fresh).map(({ content }) => content).join("\n");
     return index.add(conversation.id, text) === null ? conversation : null;
   };
 }

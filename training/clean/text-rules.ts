@@ -14,12 +14,11 @@ export const oneUtterance: Clean = (conversation) => (conversation.utterances.le
 export const mentions: Clean = (conversation) =>
   conversation.utterances.some(({ content }) => /openai|chatgpt/.test(content.toLowerCase())) ? null : conversation;
 
+const serviceErrors = /^\s*(?:Too many requests in 1 hour|Only one message at a time\. Please allow)/;
+
 /** Cuts before the reply that is the service's error and no answer. */
 export const rateLimit: Clean = (conversation) =>
-  cutBefore(
-    conversation,
-    ({ role, content }) => role === "assistant" && content.trimStart().startsWith("Too many requests in 1 hour"),
-  );
+  cutBefore(conversation, ({ role, content }) => role === "assistant" && serviceErrors.test(content));
 
 /** Cuts before the first message without words: what follows answers something that is lost. */
 export const emptyMessage: Clean = (conversation) => cutBefore(conversation, ({ content }) => content.trim() === "");

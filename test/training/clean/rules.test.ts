@@ -49,6 +49,8 @@ it("rate-limit cuts before the service's error, and only where the assistant beg
   expect(cut && textOf(cut)).toBe("user: q | assistant: a | user: q");
   expect(cut?.isComplete).toBe(false);
   expect(rateLimit(conversation(["assistant", error], question))).toBeNull();
+  const second = "Only one message at a time. Please allow any other responses to complete.";
+  expect(rateLimit(conversation(question, ["assistant", second]))?.utterances).toHaveLength(1);
   const quoted = conversation(["user", error], ["assistant", `It says: ${error}`]);
   expect(rateLimit(quoted)).toBe(quoted);
 });
@@ -113,6 +115,17 @@ describe("duplicates", () => {
     expect(rule(asks(words.join(" ")))).not.toBeNull();
     expect(rule(asks(words.with(100, "other").join(" ")))).toBeNull();
     expect(rule(asks(words.toReversed().join(" ")))).not.toBeNull();
+  });
+
+  it("near ones are not made by an answer that a split repeats", () => {
+    const rule = nearDuplicates();
+    const answer = Array.from({ length: 200 }, (_, index) => `word${index}`).join(" ");
+    const before = conversation(["user", "q"], ["assistant", answer]);
+    const after = conversation(["assistant", answer], ["user", "and then?"], ["assistant", "nothing"]);
+    expect(rule(before)).not.toBeNull();
+    const [context, ...fresh] = after.utterances;
+    expect(context && rule({ ...after, utterances: [{ ...context, isContext: true }, ...fresh] })).not.toBeNull();
+    expect(rule(after)).toBeNull();
   });
 
   it("the set of hashes is a set, also while it grows and where hashes meet", () => {
