@@ -1,7 +1,7 @@
 // Owns what has happened so far in one dialogue, and turns it into the finished record.
 // It does not know the rules: the loop decides what is kept and what is taken back.
 import type { ChatUsage, ModelRole } from "../../runtime/chat-model.ts";
-import type { Dialogue, DialogueRequest, SideUsage, StopReason, Turn } from "./dialogue-types.ts";
+import type { Dialogue, DialogueRequest, SideUsage, StopReason, Turn, TurnOrigin } from "./dialogue-types.ts";
 import type { HouseRules, Player } from "./player.ts";
 
 /** Why a dialogue ended; the side is null when the rule concerns neither. */
@@ -17,6 +17,8 @@ export interface Course {
   /** Whole rounds. */
   readonly turns: Turn[];
   readonly discarded: Turn[];
+  /** Finished before a resumption and still to be looked at, in order. */
+  readonly drafts: Turn[];
   readonly usage: Record<ModelRole, SideUsage>;
   /** Asked and not yet answered. */
   question: Turn | null;
@@ -30,7 +32,7 @@ const NO_USAGE: SideUsage = { promptTokens: 0, cachedTokens: 0, prefilledTokens:
 
 /** A dialogue before its next sampled turn: both sides know the rounds of the seed, or everything that was said before. */
 export function openCourse(request: DialogueRequest, rules: HouseRules): Course {
-  const { id, past = [] } = request;
+  const { id, past = [], drafts = [] } = request;
   const sides = {
     user: rules.openPlayer("user", request.user, id),
     assistant: rules.openPlayer("assistant", request.assistant, id),
@@ -41,10 +43,11 @@ export function openCourse(request: DialogueRequest, rules: HouseRules): Course 
     sides,
     turns: [],
     discarded: [],
+    drafts: [...drafts],
     usage: { user: NO_USAGE, assistant: NO_USAGE },
     question: null,
     speaker: "user",
-    hasBegun: past.some(({ origin }) => origin !== null),
+    hasBegun: drafts.length > 0 || past.some(({ origin }) => origin !== null),
   };
   for (const turn of past.length > 0 ? past : seedTurns(request)) remember(course, turn);
   return course;
@@ -65,10 +68,7 @@ function remember(course: Course, turn: Turn): void {
   if (origin === null) speaker.hear(role, content);
   else speaker.keep({ text: content, cause: origin.cause, tokenIds: origin.tokenIds });
   listener.hear(role, content);
-  if (origin !== null) {
-    countUsage(course, role, origin.usage);
-    for (const loser of origin.choice?.losers ?? []) countUsage(course, role, loser.usage);
-  }
+  if (origin !== null) countTurn(course, role, origin);
   if (role === "user") {
     course.question = turn;
   } else {
@@ -79,8 +79,12 @@ function remember(course: Course, turn: Turn): void {
   }
 }
 
-/** Adds what one finished turn of a side cost. */
-export function countUsage(course: Course, role: ModelRole, turn: ChatUsage): void {
+/** Adds what one finished turn of a side cost, with the samples that it was picked from. */
+export function countTurn(course: Course, role: ModelRole, { usage, choice }: TurnOrigin): void {
+  for (const sample of [usage, ...(choice?.losers ?? []).map((loser) => loser.usage)]) addUsage(course, role, sample);
+}
+
+function addUsage(course: Course, role: ModelRole, turn: ChatUsage): void {
   const sum = course.usage[role];
   course.usage[role] = {
     promptTokens: sum.promptTokens + turn.promptTokens,

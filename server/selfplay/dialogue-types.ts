@@ -46,6 +46,8 @@ export interface DialogueRequest {
    * question without its answer. Absent or empty for a new dialogue.
    */
   readonly past?: readonly Turn[];
+  /** Finished turns after those that were not kept, in order: they are not sampled again. */
+  readonly drafts?: readonly Turn[];
 }
 
 /** How a turn came out of its model. */

@@ -3,7 +3,7 @@
 // last one, so a reader that writes turns down has each one safe before the next exists.
 import type { ChatEvent, StopCause } from "../../runtime/chat-model.ts";
 import { EngineError } from "../../runtime/errors.ts";
-import { closeCourse, countUsage, openCourse, type Course, type Stop } from "./course.ts";
+import { closeCourse, countTurn, openCourse, type Course, type Stop } from "./course.ts";
 import type { Choice, DialogueEvent, DialogueRequest, Turn } from "./dialogue-types.ts";
 import { type HouseRules, type Player, plainRules } from "./player.ts";
 import { turnSeed } from "./seeds.ts";
@@ -49,8 +49,8 @@ export async function* playDialogue(
 async function* playRounds(course: Course, signal: AbortSignal): AsyncGenerator<DialogueEvent, Stop> {
   const { user, assistant } = course.sides;
   const lastRound = course.request.maxTurns ?? Number.POSITIVE_INFINITY;
-  if (course.hasBegun && course.question === null) {
-    // A dialogue that goes on may have been about to end.
+  if (course.hasBegun && course.question === null && course.drafts.length === 0) {
+    // A dialogue that goes on may have been about to end; one in the middle of its next question was not.
     const stop = yield* afterRound(course, signal);
     if (stop !== null) return stop;
   }
@@ -116,7 +116,7 @@ interface Draw {
   readonly draw: number;
 }
 
-/** Lets a side say its next turn, told as it comes. */
+/** Lets a side say its next turn, told as it comes; a draft from before a resumption was told then. */
 async function* speak(
   course: Course,
   side: Player,
@@ -126,6 +126,8 @@ async function* speak(
   const { role } = side;
   course.speaker = role;
   signal.throwIfAborted();
+  const said = course.drafts.shift();
+  if (said !== undefined) return recall(course, role, said);
   const { seed: rootSeed, dialogueIndex } = course.request;
   const seed = turnSeed(rootSeed, { dialogueIndex, turn: round, role, draw });
   const mustSpeak = (role === "user" && round === 1) || !course.rules.hasEndToken;
@@ -152,14 +154,26 @@ async function* speak(
   const { cause, usage, tokenIds } = end;
   const content = role === "user" ? text.trim() : text;
   const origin = { cause, seed, usage, tokenIds, ...(choice === null ? {} : { choice }) };
-  countUsage(course, role, usage);
-  for (const loser of choice?.losers ?? []) countUsage(course, role, loser.usage);
+  countTurn(course, role, origin);
   const rejection = objectionTo(course, role, content, cause);
   const turn = { role, turn: round, content, origin, ...rejection };
   const stop = refusal(turn, cause);
   const isKept = stop === null && turn.rejection === undefined;
   yield { type: "turn_end", role, turn: round, content, isKept, ...origin, ...rejection };
   return { spoken: { text: content, cause, tokenIds }, turn, refusal: stop };
+}
+
+/** A finished draft as it was when it was told. */
+function recall(course: Course, role: Turn["role"], turn: Turn): Draft {
+  const { origin, content } = turn;
+  if (origin === null || turn.role !== role) {
+    throw new Error(
+      `Dialogue '${course.request.id}' has a draft out of its place: the ${turn.role}'s turn ${turn.turn}.`,
+    );
+  }
+  const { cause, tokenIds } = origin;
+  countTurn(course, role, origin);
+  return { spoken: { text: content, cause, tokenIds }, turn, refusal: refusal(turn, cause) };
 }
 
 /** What the rules have against a question, unless it ends the dialogue anyway. */

@@ -9,7 +9,6 @@ import {
   commitTurn,
   commitVerdict,
   type DialogueEnd,
-  dropDrafts,
   endDialogue,
   type JobProgress,
   releaseDialogue,
@@ -46,7 +45,7 @@ export interface RunnableDialogue {
   readonly request: DialogueRequest;
   /** Turns that are not sampled; committed before anything else. */
   readonly given: readonly Turn[];
-  play(past: readonly Turn[], signal: AbortSignal): AsyncIterable<DialogueEvent>;
+  play(said: Required<Pick<DialogueRequest, "past" | "drafts">>, signal: AbortSignal): AsyncIterable<DialogueEvent>;
   /** More about how it came about. */
   readonly provenance: Json;
 }
@@ -88,6 +87,8 @@ class DialogueRun {
   readonly #control: RunControl;
   readonly #takenBack: number[] = [];
   #kept: StoredTurn[] = [];
+  /** Finished after the last kept turn before this run began. */
+  #drafts: readonly StoredTurn[] = [];
   #nextOrdinal = 0;
   #startedMs = 0;
   #firstTokenMs: number | null = null;
@@ -103,7 +104,7 @@ class DialogueRun {
     await this.#restore();
     const { cancel, leave } = this.#control;
     const signal = AbortSignal.any([cancel, leave]);
-    const events = this.#runnable.play(this.#kept, signal)[Symbol.asyncIterator]();
+    const events = this.#runnable.play({ past: this.#kept, drafts: this.#drafts }, signal)[Symbol.asyncIterator]();
     let dialogue: Dialogue | null = null;
     try {
       for (;;) {
@@ -135,11 +136,11 @@ class DialogueRun {
   /** What was committed before; a new dialogue's given turns are committed now. */
   async #restore(): Promise<void> {
     const { database } = this.#context;
-    await dropDrafts(database, this.#lease);
     const stored = await findDialogue(database, this.#lease.jobId, this.#lease.index);
     const turns = stored?.turns ?? [];
     this.#nextOrdinal = (turns.at(-1)?.ordinal ?? -1) + 1;
     this.#kept = turns.filter(({ isKept }) => isKept);
+    this.#drafts = turns.slice(turns.findLastIndex(({ isKept }) => isKept) + 1);
     for (const given of this.#runnable.given.slice(turns.length)) {
       await this.#commit({ ...given, isKept: true, firstTokenMs: null, durationMs: null });
     }

@@ -123,7 +123,7 @@ export function toRunnable(
     // As the loop is given it, for the record of a dialogue that is ended from outside.
     request: simulator === "learned" ? prepared(own) : own,
     given: givenTurns(mode, seedItem),
-    play: (past, signal) => findSimulator(simulator).play({ ...own, past }, signal),
+    play: (said, signal) => findSimulator(simulator).play({ ...own, ...said }, signal),
     provenance: { simulator, mode },
   };
 }

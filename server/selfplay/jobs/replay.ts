@@ -34,7 +34,8 @@ export async function replayDialogue(
   const id = `replay_${randomUUID().replaceAll("-", "")}`;
   const runnable = toRunnable(job, index, seedItem as SeedItem | null, catalog, id);
   let dialogue: Dialogue | null = null;
-  for await (const event of runnable.play(runnable.given, signal)) if (event.type === "end") dialogue = event.dialogue;
+  const said = { past: runnable.given, drafts: [] };
+  for await (const event of runnable.play(said, signal)) if (event.type === "end") dialogue = event.dialogue;
   if (dialogue === null) throw new Error("A dialogue was told without its end.");
   if (dialogue.stopReason === "cancelled") signal.throwIfAborted();
   return { difference: differenceOf(stored, dialogue), dialogue };

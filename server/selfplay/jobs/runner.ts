@@ -192,7 +192,7 @@ export class Runner {
       const plain = toRunnable(job, lease.index, seedItem, catalog);
       const runnable: RunnableDialogue = {
         ...plain,
-        play: (past, signal) => meterDialogue(plain.play(past, signal), plain.request, metrics, {}, () => {}),
+        play: (said, signal) => meterDialogue(plain.play(said, signal), plain.request, metrics, {}, () => {}),
       };
       const result = await runDialogue(lease, runnable, this.#options, {
         cancel: cancel.signal,

@@ -9,7 +9,7 @@ export interface StoredEvent {
   readonly id: number;
   readonly type: "status" | "turn" | "dialogue" | "metrics";
   readonly dialogueIndex: number | null;
-  /** Of a turn that was not drawn anew since. */
+  /** null unless the event is a turn's. */
   readonly turn: StoredTurn | null;
   readonly data: Json | null;
   readonly createdAtMs: number;

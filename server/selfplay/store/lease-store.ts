@@ -189,17 +189,6 @@ export async function commitVerdict(
   return { status: job.status, isSpent: job.is_spent === true };
 }
 
-/** Forgets the drafts after the last kept turn of a dialogue that was broken off: they will be drawn again. */
-export async function dropDrafts(database: Queryable, lease: Lease): Promise<void> {
-  await database.query(
-    `DELETE FROM selfplay_turns t USING selfplay_dialogues d
-      WHERE d.job_id = $1 AND d.index = $2 AND d.lease_token = $3 AND t.job_id = d.job_id AND t.dialogue_index = d.index
-        AND t.ordinal > coalesce((SELECT max(ordinal) FROM selfplay_turns k
-          WHERE k.job_id = $1 AND k.dialogue_index = $2 AND k.is_kept), -1)`,
-    [lease.jobId, lease.index, lease.token],
-  );
-}
-
 export interface DialogueEnd {
   readonly status: "completed" | "failed" | "cancelled";
   readonly stopReason: StopReason;

@@ -1,6 +1,7 @@
 // Guard-rails: which questions are refused and why, and that a refused one is drawn anew, kept apart, and never part of the data.
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import type { DialogueEvent } from "../../../server/selfplay/dialogue-types.ts";
 import { defaultGuardrails, objectionOf } from "../../../server/selfplay/guardrails.ts";
 import { turnSeed } from "../../../server/selfplay/seeds.ts";
 import { toWireDialogue, toWireEvent } from "../../../server/selfplay/wire.ts";
@@ -121,6 +122,51 @@ test("when no draw passes, the dialogue ends on its last whole round, and every 
   const wire = toWireDialogue(dialogue, { format: "openai", createdAtS: 0, hasTokenIds: false });
   expect(wire["discarded"]).toEqual([0, 1, 2].map(() => expect.objectContaining({ rejection: "repeat" })));
 });
+
+test.each([
+  { end: "max_turns", questions: ["Hm?", "Hm?", "As an AI, no.", "Why?", ""], answers: ["Yes.", "So."] },
+  { end: "guardrails_exhausted", questions: ["Hm?", "Hm?", "hm?", "HM?"], answers: ["Yes."] },
+  { end: "empty_turn", questions: ["As an AI, no.", "Why?"], answers: [" "] },
+])("resumed after any draft, nothing is drawn twice, up to the end by '$end'", async ({ end, questions, answers }) => {
+  const open = (asked: number, answered: number) => ({
+    ...simulatedRequest(
+      new SpellingModel("user", questions.slice(asked)),
+      new SpellingModel("assistant", answers.slice(answered)),
+      { guardrails: { ...defaultGuardrails, redraws: 2 }, maxTurns: 2 },
+    ),
+  });
+  const whole = await simulate("learned", open(0, 0));
+  expect(whole.dialogue.stopReason).toBe(end);
+  const told = turnEnds(whole.events);
+  expect(told.some(({ isKept }) => !isKept)).toBe(true);
+  for (let done = 1; done <= told.length; done += 1) {
+    const said = told.slice(0, done);
+    const asked = said.filter(({ role }) => role === "user").length;
+    const resumed = await simulate("learned", {
+      ...open(asked, done - asked),
+      past: said.filter(({ isKept }) => isKept),
+      drafts: said.slice(said.findLastIndex(({ isKept }) => isKept) + 1),
+    });
+    expect(turnEnds(resumed.events).map(withoutUsage)).toEqual(told.slice(done).map(withoutUsage));
+    expect(resumed.dialogue.stopReason).toBe(end);
+    expect(transcript(resumed.dialogue)).toEqual(transcript(whole.dialogue));
+  }
+});
+
+/** As a store would hold them. */
+function turnEnds(events: readonly DialogueEvent[]) {
+  return events.flatMap((event) => {
+    if (event.type !== "turn_end") return [];
+    const { role, turn, content, isKept, cause, seed, usage, tokenIds, rejection } = event;
+    const origin = { cause, seed, usage, tokenIds };
+    return [{ role, turn, content, isKept, origin, ...(rejection === undefined ? {} : { rejection }) }];
+  });
+}
+
+/** What is computed again is another matter: a resumed side begins with an empty cache. */
+function withoutUsage({ origin, ...turn }: ReturnType<typeof turnEnds>[number]) {
+  return { ...turn, seed: origin.seed, tokenIds: origin.tokenIds, cause: origin.cause };
+}
 
 test("the intent may not be said word for word", async () => {
   const user = new SpellingModel("user", ["you want a tent.", "A tent?"]);

@@ -20,7 +20,6 @@ import {
   commitTurn,
   commitVerdict,
   type DialogueEnd,
-  dropDrafts,
   endDialogue,
   releaseDialogue,
   renewLeases,
@@ -176,7 +175,6 @@ describe.each(["pglite", "postgresql"] as const)("on %s", (kind) => {
     await expect(commitTurn(database, first, turn(1), 0, leaseMs)).rejects.toThrow(LeaseLostError);
     await expect(endDialogue(database, first, end)).rejects.toThrow(LeaseLostError);
     await releaseDialogue(database, first);
-    await dropDrafts(database, first);
     expect((await renewLeases(database, [first, second], leaseMs)).size).toBe(1);
     await commitTurn(database, second, turn(1, { role: "assistant" }), 0, leaseMs);
     await endDialogue(database, second, end);
@@ -184,7 +182,7 @@ describe.each(["pglite", "postgresql"] as const)("on %s", (kind) => {
     expect(await findJob(database, id)).toMatchObject({ turns: 2, completed: 1 });
   });
 
-  it("a renewed lease is not taken over, one put back is, and drafts after the last kept turn are forgotten", async () => {
+  it("a renewed lease is not taken over, one put back is, with the drafts after its last kept turn", async () => {
     await insertJob(database, newJob(id, { count: 1 }));
     const first = await claim(database, id, "first", 1);
     await renewLeases(database, [first], leaseMs);
@@ -193,8 +191,13 @@ describe.each(["pglite", "postgresql"] as const)("on %s", (kind) => {
     await commitTurn(database, first, turn(1, { isKept: false, rejection: "leak" }), 0, leaseMs);
     await releaseDialogue(database, first);
     const second = await claim(database, id);
-    await dropDrafts(database, second);
-    expect((await findDialogue(database, id, 0))?.turns.map(({ ordinal }) => ordinal)).toEqual([0]);
+    await commitTurn(database, second, turn(2), 0, leaseMs);
+    const kept = (await findDialogue(database, id, 0))?.turns.map(({ ordinal, isKept }) => [ordinal, isKept]);
+    expect(kept).toEqual([
+      [0, true],
+      [1, false],
+      [2, true],
+    ]);
   });
 
   it("events are numbered without gaps by however many writers, and read on from any of them", async () => {
