@@ -93,9 +93,7 @@ async function playAsJob(): Promise<{ way: Way; ownTokens: Record<Role, number> 
   const whole = await jobReaches(server.url, id);
   const seconds = (performance.now() - startedMs) / 1000;
   const { user, assistant } = whole.usage;
-  const turns = ((await dataSet(server.url, id)) as readonly { turns: readonly unknown[] }[]).flatMap(
-    (row) => row.turns,
-  );
+  const turns = (await dataSet(server.url, id)).flatMap((row) => row.turns);
   const field = (name: string) => ({ user: user[name] ?? 0, assistant: assistant[name] ?? 0 });
   const sampledTokens = (user["completion_tokens"] ?? 0) + (assistant["completion_tokens"] ?? 0);
   const way = {

@@ -93,7 +93,7 @@ describe("a job", () => {
       (job) => job.status === "completed" && job.dialogue_counts["running"] === 0,
     );
     expect(counts).toMatchObject({ by_stop_reason: { budget: expect.any(Number) }, queued: 0 });
-    for (const row of (await dataSet(server.url, id)) as { messages: { role: string }[] }[]) {
+    for (const row of await dataSet(server.url, id)) {
       expect(["assistant", undefined]).toContain(row.messages.at(-1)?.role);
     }
   });
@@ -189,7 +189,7 @@ describe("the dialogues of a job", () => {
     };
     const openai = await lines("format=openai");
     expect(openai).toHaveLength(6);
-    const expected = (await dataSet(server.url, done.id)) as { messages: unknown }[];
+    const expected = await dataSet(server.url, done.id);
     expect(openai.map(({ messages }) => messages)).toEqual(expected.map(({ messages }) => messages));
     const platolm = await lines("format=platolm");
     expect(platolm[0]).toMatchObject({

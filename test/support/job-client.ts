@@ -3,6 +3,7 @@
 export interface JobAnswer {
   readonly id: string;
   readonly status: string;
+  readonly turns: number;
   readonly dialogue_counts: Readonly<Record<string, number>>;
   readonly usage: Readonly<Record<"user" | "assistant" | "judge", Readonly<Record<string, number>>>>;
 }
@@ -18,7 +19,7 @@ interface WireTurn {
 
 interface WireDialogue {
   readonly index: number;
-  readonly messages: readonly unknown[];
+  readonly messages: readonly { readonly role: string; readonly content: string }[];
   readonly stop_reason: string;
   readonly stopped_by: string | null;
   readonly trace: readonly WireTurn[];
@@ -52,19 +53,57 @@ export async function jobReaches(
   }
 }
 
-/** Everything that makes a data set, one entry per dialogue; what a run merely cost is left out. */
-export async function dataSet(url: string, id: string): Promise<readonly object[]> {
-  const rows: object[] = [];
+/** A dialogue as data. */
+export interface DataRow {
+  readonly index: number;
+  readonly messages: readonly { readonly role: string; readonly content: string }[];
+  readonly stopReason: string;
+  readonly stoppedBy: string | null;
+  readonly turns: readonly object[];
+}
+
+/** Everything that makes a data set, one entry per dialogue; what was found in a cache is left out, as that is chance. */
+export async function dataSet(url: string, id: string): Promise<readonly DataRow[]> {
+  const rows: DataRow[] = [];
   for (let after = -1; ;) {
     const query = after < 0 ? "limit=100" : `limit=100&after=${after}`;
     const page = await call<{ data: readonly WireDialogue[]; has_more: boolean }>(
       `${url}/v1/selfplay/jobs/${id}/dialogues?${query}`,
     );
     for (const { index, messages, stop_reason: stopReason, stopped_by: stoppedBy, trace, discarded } of page.data) {
-      const turns = [...trace, ...discarded].map((turn) => Object.assign(turn, { usage: null }));
-      rows.push({ index, messages, stopReason, stoppedBy, turns });
+      const row: DataRow = { index, messages, stopReason, stoppedBy, turns: [...trace, ...discarded] };
+      rows.push(JSON.parse(JSON.stringify(row), withoutCached) as DataRow);
       after = index;
     }
     if (!page.has_more) return rows;
   }
+}
+
+function withoutCached(key: string, value: unknown): unknown {
+  return key === "cached_tokens" || key === "prefilled_tokens" ? undefined : value;
+}
+
+/** The data set as it is downloaded, in every format that has lines; the job's own id is left out. */
+export async function exportedRows(url: string, id: string): Promise<string> {
+  let rows = "";
+  for (const format of ["openai", "sharegpt", "platolm"]) {
+    const response = await fetch(`${url}/v1/selfplay/jobs/${id}/dialogues?as=jsonl&format=${format}`);
+    rows += await response.text();
+  }
+  return rows.replaceAll(id.replace("job_", ""), "");
+}
+
+export interface JobEvent {
+  readonly id: number;
+  readonly type: string;
+  readonly dialogue?: number;
+  readonly status?: string;
+  readonly completed?: number;
+}
+
+/** Everything durable that happened to a job that has ended. */
+export async function jobEvents(url: string, id: string): Promise<readonly JobEvent[]> {
+  const response = await fetch(`${url}/v1/selfplay/jobs/${id}/events?tokens=false`);
+  const data = (await response.text()).split("\n").filter((line) => line.startsWith("data: {"));
+  return data.map((line) => JSON.parse(line.slice("data: ".length)) as JobEvent);
 }
