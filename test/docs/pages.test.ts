@@ -104,6 +104,26 @@ describe("what the documentation shows works on the real server:", () => {
     expect(stdout).toMatch(/\w/);
   });
 
+  // Behind the one that makes the data set they read.
+  const training = commands.filter(
+    ({ file, words }) => file === "README.md" && ["stats", "preview", "export", "evaluate"].includes(words[2] ?? ""),
+  );
+  it.each(training)("$title", async ({ words }) => {
+    const [, ...script] = (scripts[words[2] ?? ""] ?? "").split(" ");
+    const flags = words.slice(words.indexOf("--") + 1);
+    const { stdout, stderr } = await run(
+      process.execPath,
+      [...script, ...flags, ...(words[2] === "export" ? ["--force"] : [])],
+      {
+        cwd: root,
+      },
+    );
+    expect({ stdout, stderr }).toEqual({
+      stdout: expect.stringMatching(/\w/),
+      stderr: expect.not.stringMatching(/Error/),
+    });
+  });
+
   const programs = pages.flatMap((page) => fencedBlocks(page, "js").map((program) => ({ file: page.file, program })));
   it.each(programs)("a program of $file", async ({ program }) => {
     const code = toServer(program);

@@ -78,7 +78,9 @@ export async function makeExample(
     const said = conversation.utterances[utterance];
     const isUnfinished = turn.isClosed && unfinished.has(said?.cause);
     const end = isUnfinished ? turn.end - 1 : turn.end;
-    return { utterance, start: turn.start, end, isTrained: said?.isContext !== true && end > turn.start };
+    // An assistant's first turn answers nothing: nobody would ever ask for it.
+    const isAnswer = role === "user" || utterance > 0;
+    return { utterance, start: turn.start, end, isTrained: isAnswer && said?.isContext !== true && end > turn.start };
   });
   const trained = spans.filter((span) => span.isTrained);
   if (trained.length === 0) return { kind: "untrained", reason: "no_turn" };

@@ -4,7 +4,7 @@ import { exampleOf } from "./example-of.ts";
 import { CannotSay, type ExportRecord, type ExportRow, type ExportSetup, type Format, type JsonRow } from "./format.ts";
 import { chatmlShape, shapeOf, type TemplateShape, trainingTemplate } from "./jinja.ts";
 import { readme } from "./readme.ts";
-import { inOwnRoles, toMessages } from "./turns.ts";
+import { inOwnRoles, toMessages, withoutGreeting } from "./turns.ts";
 
 /** The model's own template where its shape can be marked, else ChatML. */
 function markedShape({ model, role }: ExportSetup): { readonly shape: TemplateShape; readonly isOwn: boolean } {
@@ -38,7 +38,7 @@ export const trl: Format = {
     {
       path: (part) => `${part}.jsonl`,
       kind: "jsonl",
-      rows: (row) => [{ messages: toMessages(inOwnRoles(row, role)) }],
+      rows: (row) => [{ messages: toMessages(withoutGreeting(inOwnRoles(row, role), role)) }],
     },
   ],
   texts: (record, setup) => {

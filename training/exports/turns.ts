@@ -34,6 +34,11 @@ export function inOwnRoles({ conversation }: ExportRow, role: ModelRole): ToldDi
   return { system: conversation.system[role], turns };
 }
 
+/** The same without an assistant's first turn, for trainers that would train on it although it answers nothing. */
+export function withoutGreeting({ system, turns }: ToldDialogue, role: ModelRole): ToldDialogue {
+  return { system, turns: role === "assistant" && turns[0]?.role === "assistant" ? turns.slice(1) : turns };
+}
+
 /**
  * The trained role is the assistant: user first, strictly alternating, assistant last. The user's side gets the opener where it
  * speaks first; an assistant's first turn, which answers nothing and is not trained, is left out.
@@ -42,7 +47,7 @@ export function asAssistant(row: ExportRow, role: ModelRole): ToldDialogue {
   const { system, turns } = inOwnRoles(row, role);
   const told = role === "assistant" ? turns : turns.map((turn) => Object.assign({}, turn, { role: other(turn.role) }));
   const startsRight = told[0]?.role === "user";
-  if (!startsRight && role === "assistant") return alternating({ system, turns: told.slice(1) });
+  if (role === "assistant") return alternating(withoutGreeting({ system, turns: told }, role));
   const opening: ToldTurn = { role: "user", content: opener, isTrained: false, utterance: null };
   return alternating({ system, turns: startsRight ? told : [opening, ...told] });
 }

@@ -2,7 +2,7 @@
 import type { Format } from "./format.ts";
 import { chatmlShape, shapeOf } from "./jinja.ts";
 import { readme } from "./readme.ts";
-import { inOwnRoles, toMessages } from "./turns.ts";
+import { inOwnRoles, toMessages, withoutGreeting } from "./turns.ts";
 
 export const unsloth: Format = {
   name: "unsloth",
@@ -14,7 +14,7 @@ export const unsloth: Format = {
     {
       path: (part) => `${part}.jsonl`,
       kind: "jsonl",
-      rows: (row) => [{ conversations: toMessages(inOwnRoles(row, role)) }],
+      rows: (row) => [{ conversations: toMessages(withoutGreeting(inOwnRoles(row, role), role)) }],
     },
   ],
   texts: (record, { model, role }) => {

@@ -83,9 +83,11 @@ export function toPrepareOptions(flags: PrepareFlags, onBroken: PrepareOptions["
   };
 }
 
-/** The folder of a model that is named by its path or by its name in `models/`. Throws FlagError where there is none. */
+const models = join(import.meta.dirname, "..", "..", "models");
+
+/** The folder of a model that is named by its path or by its name in the repository's `models/`. Throws FlagError where there is none. */
 export function modelFolderOf(model: string): string {
-  const found = [model, join("models", model)].find((folder) => existsSync(join(folder, "manifest.json")));
+  const found = [model, join(models, model)].find((folder) => existsSync(join(folder, "manifest.json")));
   if (found === undefined) throw new FlagError(`--model names no model folder: neither ${model} nor models/${model}`);
   return found;
 }

@@ -246,17 +246,38 @@ describe("for any dialogue and either role", () => {
   });
 });
 
-const timeOf = async (turns: number): Promise<number> => {
+/** Messages rendered and pieces of text encoded for one example of so many turns. */
+async function workOf(turns: number): Promise<{ messages: number; characters: number }> {
+  const { template, tokenizer, ...model } = models.user;
+  const work = { messages: 0, characters: 0 };
+  const count = (pieces: Parameters<typeof tokenizer.encode>[0]) => {
+    for (const piece of pieces) work.characters += piece.type === "ids" ? piece.ids.length : piece.text.length;
+    return pieces;
+  };
+  const counted: ModelText = {
+    ...model,
+    template: {
+      ...template,
+      render(messages, writeAs) {
+        work.messages += messages.length;
+        return template.render(messages, writeAs);
+      },
+    },
+    tokenizer: {
+      ...tokenizer,
+      encode: (pieces) => tokenizer.encode(count(pieces)),
+      encodeWithin: (pieces, maxTokens, signal) => tokenizer.encodeWithin(count(pieces), maxTokens, signal),
+    },
+  };
   const given = conversation(Array.from({ length: turns }, () => "hi you ok"));
-  const startMs = performance.now();
-  await exampleOf(given, "user", { maxTokens: 1_000_000 });
-  return performance.now() - startMs;
-};
+  await exampleOf(given, "user", { model: counted, maxTokens: 1_000_000 });
+  return work;
+}
 
 it("long dialogues cost in proportion to their length", async () => {
-  await timeOf(50);
-  const short = Math.min(await timeOf(200), await timeOf(200), await timeOf(200));
-  const long = Math.min(await timeOf(1600), await timeOf(1600));
-  // Quadratic work would be 64 times as much.
-  expect(long / short).toBeLessThan(24);
+  const short = await workOf(100);
+  const long = await workOf(1600);
+  // 16 times as much; quadratic work would be 256 times.
+  expect(long.messages / short.messages).toBeLessThan(20);
+  expect(long.characters / short.characters).toBeLessThan(20);
 });

@@ -58,7 +58,8 @@ function expectedOf(one: Conversation, format: Format, role: ModelRole): Dialogu
   const { system, turns } = dialogueOf(one, role);
   const losesSystem = ["fastchat", "platolm"].includes(format.name);
   // Asked by nobody, it is not trained, and these trainers refuse it.
-  const losesGreeting = format.userSide === "swap" && role === "assistant" && turns[0]?.role === "assistant";
+  const trainsGreeting = format.userSide === "swap" || ["trl", "unsloth"].includes(format.name);
+  const losesGreeting = trainsGreeting && role === "assistant" && turns[0]?.role === "assistant";
   return { system: losesSystem ? null : system, turns: losesGreeting ? turns.slice(1) : turns };
 }
 
