@@ -1,4 +1,4 @@
-// Measures preparing (reading, cleaning, splitting) over synthetic ShareGPT files of growing size: speed, memory, and how both grow.
+// Measures preparing (reading, cleaning, splitting, exporting) over synthetic ShareGPT files of growing size: speed, memory, growth.
 // Every run is a process of its own, so that its peak memory is its own. Progress and a table on standard error, one JSON document as
 // the last line of standard output. Example: node test/bench/prepare.ts --megabytes 100,300,1000
 import { execFileSync } from "node:child_process";
@@ -9,6 +9,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Funnel } from "../../training/clean/funnel.ts";
+import { openModelText } from "../../training/examples/model-text.ts";
+import { parseExportArguments } from "../../training/exports/cli-options.ts";
+import { exportFolder } from "../../training/exports/export-folder.ts";
 import { PREPARE_FLAGS, toPrepareOptions } from "../../training/prepare/flags.ts";
 import { prepare } from "../../training/prepare/prepare.ts";
 
@@ -28,6 +31,8 @@ const ways: Readonly<Record<string, readonly string[]>> = {
     "--keep-rule",
     "near-duplicates",
   ],
+  // The same once more, as ids and labels in a folder.
+  "clean+split+export": ["--model", join(root, "models", "usergpt"), "--max-tokens", "2048"],
 };
 
 interface Run {
@@ -46,7 +51,7 @@ interface Run {
 const { values } = parseArgs({
   options: {
     megabytes: { type: "string", default: "100,300,1000" },
-    ways: { type: "string", default: "clean+split" },
+    ways: { type: "string", default: "clean+split,clean+split+export" },
     run: { type: "string" },
     way: { type: "string", default: "read" },
   },
@@ -93,7 +98,9 @@ async function runOnce(file: string, way: string) {
   const funnel = new Funnel();
   const start = performance.now();
   const cpu = process.cpuUsage();
-  for await (const _ of prepare([file], options, funnel, new AbortController().signal));
+  const { signal } = new AbortController();
+  if (way === "clean+split+export") await exportAll(file, args, funnel, signal);
+  else for await (const _ of prepare([file], options, funnel, signal));
   const seconds = (performance.now() - start) / 1000;
   const { user, system } = process.cpuUsage(cpu);
   const cpuSeconds = (user + system) / 1e6;
@@ -105,6 +112,23 @@ async function runOnce(file: string, way: string) {
     sessions: funnel.rows.conversations,
     segments: funnel.result.segments,
   };
+}
+
+async function exportAll(file: string, args: readonly string[], funnel: Funnel, signal: AbortSignal): Promise<void> {
+  const out = `${file}.export`;
+  const told = parseExportArguments([file, ...args, "--to", "tokenized", "--role", "user", "--out", out], () => {});
+  if (told?.modelFolder === null || told === null) throw new Error("the export needs a model");
+  const setup = {
+    ...told,
+    model: await openModelText(told.modelFolder),
+    created: new Date(),
+    funnel: () => funnel.toJson(),
+    measures: () => Promise.resolve(null),
+    onExported: () => {},
+    onLeftOut: () => {},
+  };
+  await exportFolder(prepare([file], told.prepare, funnel, signal), setup, signal);
+  await rm(out, { recursive: true });
 }
 
 /** Sessions of this repository's own words, as long as scraped ones are; one in twenty repeats an earlier one. */
