@@ -68,14 +68,21 @@ function judgeSection({ judge, models, pairs }: JudgeReport): Section {
     content.push(
       dataTable({
         caption: "Ratings",
-        columns: ["model", "mean", "turn 1", "turn 2", "n", "unreadable", ...categories],
-        rows: models.map(({ model, all, turn1, turn2, unreadable, byCategory }): Row => [
+        columns: ["model", "mean", "turn 1", "turn 2", "n", "unreadable"],
+        rows: models.map(({ model, all, turn1, turn2, unreadable }): Row => [
           model,
           all.mean,
           turn1.mean,
           turn2.mean,
           all.n,
           unreadable,
+        ]),
+      }),
+      dataTable({
+        caption: "Ratings by category",
+        columns: ["model", ...categories],
+        rows: models.map(({ model, byCategory }): Row => [
+          model,
           ...categories.map((name) => byCategory.get(name)?.mean ?? null),
         ]),
       }),
