@@ -216,7 +216,7 @@ async function describe(
 }
 
 /** An old folder steps aside first: a folder that is not empty cannot be renamed onto. */
-async function moveIntoPlace(work: string, target: string): Promise<void> {
+export async function moveIntoPlace(work: string, target: string): Promise<void> {
   const old = `${work}.old`;
   const hasOld = await exists(target);
   if (hasOld) await rename(target, old);

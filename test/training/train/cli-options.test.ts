@@ -1,0 +1,86 @@
+// The flags of the command, of the recipe and of the importer are one command line, and every bad one is a sentence.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { parseTrainArguments, TRAIN_HELP } from "../../../training/train/cli-options.ts";
+import { RECIPE_FLAGS } from "../../../training/train/recipe-flags.ts";
+
+const now = new Date("2026-01-02T03:04:05Z");
+const needed = ["--data=exports/user", "--base=seed", "--id=mine", "--role=user"];
+
+function parse(...args: readonly string[]) {
+  const command = parseTrainArguments(args, now);
+  if (command.kind !== "train") throw new Error(command.kind === "refused" ? command.sentence : command.kind);
+  return command.options;
+}
+
+function sentence(...args: readonly string[]): string {
+  const command = parseTrainArguments(args, now);
+  return command.kind === "refused" ? command.sentence : command.kind;
+}
+
+test("a plain command trains into runs/ID and imports as the importer would", () => {
+  expect(parse(...needed)).toMatchObject({
+    dataFolder: "exports/user",
+    runFolder: "runs/mine",
+    baseFolder: "seed",
+    tokenizerFolder: "seed",
+    isResuming: false,
+    python: null,
+    processes: 1,
+    recipeArguments: ["--base=seed"],
+    importing: { id: "mine", role: "user", precision: "int8", outFolder: "models", createdAt: now },
+  });
+});
+
+test("flags of the recipe are handed on as they are, those of the importer are not", () => {
+  const options = parse(...needed, "--lr", "1e-3", "--gradient-checkpointing", "--precision", "int4", "--resume");
+  expect(options.recipeArguments).toEqual(["--base=seed", "--lr=1e-3", "--gradient-checkpointing"]);
+  expect(options.recipeSettings).toEqual({ base: "seed", lr: "1e-3", "gradient-checkpointing": true });
+  expect(options).toMatchObject({ isResuming: true, importing: { precision: "int4" } });
+});
+
+describe("refused", () => {
+  test.each([
+    [["--base=seed", "--id=mine", "--role=user"], "--data is needed: the folder of a pre-tokenized export"],
+    [[...needed, "--recipe=jax"], '--recipe must be pytorch, found "jax"'],
+    [[...needed, "--layers=two"], '--layers must be a whole number, found "two"'],
+    [[...needed, "--lr=-1"], '--lr must be a number that is not negative, found "-1"'],
+    [[...needed, "--lr="], '--lr must be a number that is not negative, found ""'],
+    [[...needed, "--config=c.json"], "--base and --config exclude each other"],
+    [[...needed, "--processes=0"], "--processes must be a positive integer"],
+    [["--data=d", "--id=i", "--role=user", "--method=lora"], "--method lora needs --base"],
+    [
+      ["--data=d", "--id=i", "--role=user", "--layers=2"],
+      "a model from scratch needs --tokenizer, a folder with token files",
+    ],
+    [[...needed, "--tempo=fast"], "Unknown option '--tempo'"],
+  ])("%j", (args, expected) => {
+    expect(sentence(...args)).toBe(expected);
+  });
+
+  test("what the importer refuses, in its own words", () => {
+    expect(sentence("--data=d", "--base=b", "--role=user")).toContain("--id");
+    expect(sentence(...needed, "--precision=int2")).toContain("--precision");
+  });
+});
+
+test("the recipe's own flags are the ones that the command hands on", () => {
+  const source = readFileSync(join(import.meta.dirname, "../../../training/recipes/pytorch/options.py"), "utf8");
+  const own = new Set(["--data", "--run-folder", "--resume"]);
+  const flags = [...source.matchAll(/\badd\("(--[a-z-]+)"/g)].map(([, name = ""]) => name);
+  expect(flags.filter((name) => !own.has(name)).toSorted()).toEqual(
+    Object.keys(RECIPE_FLAGS)
+      .map((name) => `--${name}`)
+      .toSorted(),
+  );
+  for (const [, flag = "", value = ""] of source.matchAll(/\badd\("--([a-z-]+)",.*default=([\d.e-]+)/g)) {
+    const told = Number(/\[([\d.e-]+)[^[]*\]$/.exec(RECIPE_FLAGS[flag]?.help ?? "")?.[1]);
+    expect({ flag, told }).toEqual({ flag, told: Number(value) });
+  }
+});
+
+test("help names every flag", () => {
+  for (const name of Object.keys(RECIPE_FLAGS)) expect(TRAIN_HELP).toContain(`--${name}`);
+  expect(parseTrainArguments(["--help"], now)).toEqual({ kind: "help" });
+});
