@@ -16,7 +16,7 @@ export const quietColour = "var(--quiet)";
 export const gridColour = "var(--grid)";
 
 /** As many as there are colours and symbols; later series begin again. */
-export const seriesStyles = [
+const seriesStyles = [
   { colour: "var(--series-1)", symbol: "circle", glyph: "●", dash: "solid" },
   { colour: "var(--series-2)", symbol: "rect", glyph: "■", dash: "dashed" },
   { colour: "var(--series-3)", symbol: "triangle", glyph: "▲", dash: "solid" },

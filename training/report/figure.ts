@@ -33,7 +33,7 @@ export function dataTable({ caption, columns, rows }: TableText): Markup {
   return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}">
     <table>
       <caption>
-        ${caption}
+        <span>${caption}</span>
       </caption>
       <thead>
         <tr>

@@ -27,13 +27,14 @@ p { margin: .4rem 0; max-width: 78ch; } .note, .summary { color: var(--quiet); }
 .cards { display: grid; gap: 1.1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 480px), 1fr)); margin-top: .9rem; align-items: start; }
 .cards > * { min-width: 0; } .cards > .scroll, .cards > ul, .cards > .wide { grid-column: 1 / -1; } .cards > ul { margin: 0; }
 figure { margin: 0; padding: 1rem 1rem .7rem; background: var(--card); border: 1px solid var(--grid); border-radius: 10px; }
-.plot svg { display: block; width: 100%; height: auto; } .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; list-style: none; margin: .4rem 0 0; padding: 0; font-size: .9rem; }
+.plot { overflow-x: auto; } .plot svg { display: block; width: 100%; min-width: 29rem; max-width: 44rem; height: auto; } .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; list-style: none; margin: .4rem 0 0; padding: 0; font-size: .9rem; }
 summary { cursor: pointer; color: var(--quiet); font-size: .9rem; } summary:focus-visible, .scroll:focus-visible { outline: 2px solid var(--series-1); outline-offset: 2px; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; background: var(--card); }
 details .scroll { max-height: 22rem; overflow-y: auto; margin-top: .5rem; }
 caption { text-align: left; font-weight: 600; padding: .3rem 0; caption-side: top; background: var(--paper); } details caption { background: var(--card); font-weight: 400; color: var(--quiet); }
+caption span { display: inline-block; position: sticky; left: 0; max-width: calc(100vw - 2.5rem); } details caption span { max-width: calc(100vw - 5rem); }
 th, td { border-bottom: 1px solid var(--grid); padding: .3rem .6rem; text-align: left; vertical-align: top; overflow-wrap: normal; } thead th { vertical-align: bottom; color: var(--quiet); font-weight: 600; }
-tbody th { font-weight: 500; max-width: 28rem; min-width: 8rem; overflow-wrap: anywhere; } thead .number, td.number { text-align: right; } td.number { white-space: nowrap; }
+tbody th { font-weight: 500; max-width: 28rem; min-width: min(11rem, 36vw); overflow-wrap: anywhere; } thead .number, td.number { text-align: right; } td.number { white-space: nowrap; }
 .cards > .alarms { padding: .7rem 1rem .7rem 2.2rem; background: var(--warn-paper); color: var(--warn); border-radius: 10px; }
 pre { margin: .5rem 0; overflow-x: auto; font-size: .85rem; }
 @media print { body { max-width: none; } figure { break-inside: avoid; } }

@@ -26,7 +26,7 @@ export interface StatsCommand {
   readonly judge: JudgeFlags | null;
 }
 
-export interface JudgeFlags {
+interface JudgeFlags {
   readonly model: string;
   readonly url: string;
   readonly sample: number;

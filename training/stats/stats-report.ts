@@ -25,7 +25,7 @@ export interface StatsReport {
   readonly judgeFailure: string | null;
 }
 
-export interface SourceReport {
+interface SourceReport {
   readonly name: string;
   readonly source: string;
   /** As the cleaning counts it. */
