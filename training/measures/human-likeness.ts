@@ -67,15 +67,27 @@ const fileSchema = z.object({
   }),
 });
 
-export type HumanLikenessFile = z.infer<typeof fileSchema>;
+/** What a file says of itself besides; kept for readers, not used. */
+export interface AboutHumanLikeness {
+  readonly licence?: string | undefined;
+  readonly origin?: string | undefined;
+  /** Figures on other questions than those it was fitted on or held out from it. */
+  readonly checks?: readonly { readonly name: string }[];
+}
+
+export type HumanLikenessFile = AboutHumanLikeness & z.infer<typeof fileSchema>;
 
 /** Plain JSON, about 90 kB. */
-export function writeHumanLikeness({ weights, report }: HumanLikenessModel): HumanLikenessFile {
+export function writeHumanLikeness(
+  { weights, report }: HumanLikenessModel,
+  about: AboutHumanLikeness = {},
+): HumanLikenessFile {
   const bytes = Buffer.alloc(gramBytes);
   for (const [index, value] of weights.grams.entries()) bytes.writeFloatLE(value, index * 4);
   return {
     format: "human-likeness/1",
     features: FEATURES,
+    ...about,
     report,
     bias: weights.bias,
     styles: [...weights.styles],

@@ -1,4 +1,4 @@
-// Owns fitting the human-likeness classifier: real questions against simulated ones, of like lengths, held out by source.
+// Owns fitting the human-likeness classifier: real questions against simulated ones, of like subjects and lengths, held out by source.
 // Logistic regression by stochastic gradient descent; the same samples always give the same model. It reads no files.
 import { GRAM_DIMENSIONS, humanFeatures, styleNames } from "./human-features.ts";
 import type { HumanFeatures } from "./human-features.ts";
@@ -12,6 +12,17 @@ export interface LabelledQuestion {
   readonly isHuman: boolean;
   /** Where it comes from (a dialogue, a person, a data file): one source is never both fitted on and held out. */
   readonly source: string;
+  /** What it is about; where questions have one, as many of each kind are taken of every subject. */
+  readonly subject?: string;
+}
+
+/** How well a classifier does on questions of both kinds. */
+export interface LikenessFigures {
+  readonly human: number;
+  readonly simulated: number;
+  readonly auc: number;
+  readonly ceiling: number;
+  readonly floor: number;
 }
 
 const EPOCHS = 12;
@@ -24,15 +35,7 @@ const MIN_PER_CLASS = 20;
 
 /** Fits and measures a classifier. Throws when a side has fewer than 20 questions left after matching their lengths. */
 export function trainHumanLikeness(name: string, questions: readonly LabelledQuestion[]): HumanLikenessModel {
-  const matched = matchLengths(questions.filter(({ text }) => text.trim() !== ""));
-  const isSplitBySource = [true, false].every(
-    (isHuman) =>
-      new Set(matched.filter((question) => question.isHuman === isHuman).map(({ source }) => source)).size >= HOLD_OUT,
-  );
-  const isHeldOut = ({ text, source }: LabelledQuestion): boolean =>
-    hashText(isSplitBySource ? `source ${source}` : `text ${text}`) % HOLD_OUT === 0;
-  const heldOut = matched.filter(isHeldOut);
-  const fitted = matched.filter((question) => !isHeldOut(question));
+  const { fitted, heldOut, isSplitBySource } = splitQuestions(questions);
   const trainedOn = countClasses(fitted);
   const left = countClasses(heldOut);
   for (const kind of ["human", "simulated"] as const) {
@@ -43,27 +46,52 @@ export function trainHumanLikeness(name: string, questions: readonly LabelledQue
     );
   }
   const weights = fit(fitted.map(({ text, isHuman }) => ({ features: humanFeatures(text), isHuman })));
+  const { auc, ceiling, floor } = measureLikeness(weights, heldOut);
+  return { weights, report: { name, trainedOn, heldOut: left, isSplitBySource, auc, ceiling, floor } };
+}
+
+interface SplitQuestions {
+  readonly fitted: readonly LabelledQuestion[];
+  readonly heldOut: readonly LabelledQuestion[];
+  readonly isSplitBySource: boolean;
+}
+
+/** What a classifier is fitted on and what it is measured on: subjects and lengths matched, sources kept together. */
+export function splitQuestions(questions: readonly LabelledQuestion[]): SplitQuestions {
+  const matched = matchLengths(questions.filter(({ text }) => text.trim() !== ""));
+  const isSplitBySource = [true, false].every(
+    (isHuman) =>
+      new Set(matched.filter((question) => question.isHuman === isHuman).map(({ source }) => source)).size >= HOLD_OUT,
+  );
+  const isHeldOut = ({ text, source }: LabelledQuestion): boolean =>
+    hashText(isSplitBySource ? `source ${source}` : `text ${text}`) % HOLD_OUT === 0;
+  const heldOut = matched.filter(isHeldOut);
+  const fitted = matched.filter((question) => !isHeldOut(question));
+  return { fitted, heldOut, isSplitBySource };
+}
+
+/** A classifier's figures on questions that it was not fitted on. */
+export function measureLikeness(
+  weights: HumanLikenessModel["weights"],
+  questions: readonly LabelledQuestion[],
+): LikenessFigures {
   const scores = { human: [] as number[], simulated: [] as number[] };
-  for (const { text, isHuman } of heldOut) {
+  for (const { text, isHuman } of questions) {
     scores[isHuman ? "human" : "simulated"].push(score(weights, humanFeatures(text)));
   }
+  const { human, simulated } = scores;
   return {
-    weights,
-    report: {
-      name,
-      trainedOn,
-      heldOut: left,
-      isSplitBySource,
-      auc: areaUnderCurve(scores.human, scores.simulated),
-      ceiling: shareOver(scores.human),
-      floor: shareOver(scores.simulated),
-    },
+    human: human.length,
+    simulated: simulated.length,
+    auc: areaUnderCurve(human, simulated),
+    ceiling: shareOver(human),
+    floor: shareOver(simulated),
   };
 }
 
-/** As many of each kind for every length (in doublings of the number of words), so that length alone tells nothing. */
+/** As many of each kind for every subject and length (in doublings of the number of words): neither alone tells anything. */
 export function matchLengths(questions: readonly LabelledQuestion[]): LabelledQuestion[] {
-  const groups = Map.groupBy(questions, ({ text }) => Math.ceil(Math.log2(plainWords(text).length + 1)));
+  const groups = Map.groupBy(questions, ({ text, subject = "" }) => `${lengthOf(text)} ${subject}`);
   return [...groups.values()].flatMap((group) => {
     const sorted = group
       .map((question) => ({ question, rank: hashText(question.text) }))
@@ -74,6 +102,10 @@ export function matchLengths(questions: readonly LabelledQuestion[]): LabelledQu
     const count = Math.min(human.length, simulated.length);
     return human.slice(0, count).concat(simulated.slice(0, count));
   });
+}
+
+function lengthOf(text: string): number {
+  return Math.ceil(Math.log2(plainWords(text).length + 1));
 }
 
 /** Probability that a positive scores above a negative, ties counting half. 0.5 is chance. */

@@ -1,7 +1,5 @@
 // Owns the running figures of the jobs that somebody asked for, one follower each; the least recently asked go first.
 // What it drops is built again from the store. It knows the store's reading and writing of dialogues, no HTTP.
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { EngineError } from "../../../runtime/errors.ts";
 import type { ModelCatalog } from "../../model-catalog.ts";
 import { planOf } from "../jobs/job-plan.ts";
@@ -9,8 +7,9 @@ import type { Database } from "../store/database.ts";
 import { findDialogue, listDialogues, storeQuality } from "../store/dialogue-store.ts";
 import type { StoredJob } from "../store/records.ts";
 import { JobFollower } from "./job-follower.ts";
+import { loadHumanLikeness } from "./likeness-file.ts";
 import { RunningQuality } from "../../../training/measures/job-quality.ts";
-import { type HumanLikenessModel, readHumanLikeness } from "../../../training/measures/human-likeness.ts";
+import type { HumanLikenessModel } from "../../../training/measures/human-likeness.ts";
 import { type JudgedDialogues, judgeSample, type JudgeSampleRequest } from "./judge-sample.ts";
 import { isScorer, type Scorer, scoreSample } from "./score-sample.ts";
 import type { Judgement } from "../../../training/measures/judge-scores.ts";
@@ -32,7 +31,7 @@ export class QualityBook {
   /** Jobs whose sample is being scored: a second reader does not ask for it again. */
   readonly #scoring = new Set<string>();
 
-  /** `folder` may hold a classifier, human-likeness.json; it is read when a job is first asked for. */
+  /** `folder` may hold a classifier of the operator's, human-likeness.json; one is read when a job is first asked for. */
   constructor(catalog: Pick<ModelCatalog, "get">, folder: string) {
     this.#catalog = catalog;
     this.#folder = folder;
@@ -137,21 +136,4 @@ function dialoguesOf(database: Database, { id }: StoredJob): JudgedDialogues {
     find: (index) => findDialogue(database, id, index),
     write: (index, quality) => storeQuality(database, id, index, quality),
   };
-}
-
-/** Throws an Error that names the file and its first wrong field. */
-async function loadHumanLikeness(folder: string): Promise<HumanLikenessModel | null> {
-  const path = join(folder, "human-likeness.json");
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
-    throw error;
-  }
-  try {
-    return readHumanLikeness(JSON.parse(text));
-  } catch (error) {
-    throw new Error(`${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
-  }
 }

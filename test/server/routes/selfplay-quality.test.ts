@@ -115,6 +115,21 @@ it("a classifier in the data folder measures human-likeness", async () => {
   });
 });
 
+it("without one the classifier that comes with the gateway does, and null in its place switches it off", async () => {
+  const { send, folder } = setUp();
+  const measure = async (): Promise<Body> => {
+    const models = { user: "usergpt", assistant: "realm" };
+    const { json: job } = await send("POST", "/v1/selfplay/jobs", { ...models, count: 1, max_turns: 1 });
+    const path = `/v1/selfplay/jobs/${String(job["id"])}`;
+    await expect.poll(async () => (await send("GET", path)).json["status"], { timeout: 20_000 }).toBe("completed");
+    return (await send("GET", `${path}/quality`)).json;
+  };
+  const classifier = { name: "service-dialogues/1", auc: 0.968_697_904_879_103_1, floor: 0.073_136_427_566_807_31 };
+  expect(await measure()).toMatchObject({ human_likeness: { questions: 1, ratio: 1, classifier } });
+  await writeFile(join(folder, "human-likeness.json"), "null");
+  expect(await measure()).toMatchObject({ human_likeness: { ratio: null, classifier: null } });
+});
+
 it("a classifier that cannot be read is named in the log", async () => {
   const { send, folder, takeErrors } = setUp();
   await mkdir(folder, { recursive: true });

@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readHumanLikeness } from "../../../training/measures/human-likeness.ts";
-import { readQuestions } from "../../../training/measures/question-file.ts";
+import { readLabelledQuestions, readQuestions } from "../../../training/measures/question-file.ts";
 
 const cli = join(import.meta.dirname, "../../../training/measures/fit-cli.ts");
 const run = (...flags: readonly string[]): Promise<{ stdout: string; stderr: string; code: number }> =>
@@ -37,6 +37,29 @@ describe("questions are the user's turns", () => {
       { text: "why", isHuman: true, source: "file#s" },
       { text: "one", isHuman: true, source: "file#d" },
       { text: "two", isHuman: true, source: "file#5" },
+    ]);
+  });
+
+  it("with what they are about, and of a job by their dialogue's index, as its id is another in every run", () => {
+    const id = `dlg_${"a0".repeat(16)}_7`;
+    const line = JSON.stringify({ id, domain: "Buses", messages: [{ role: "user", content: "one" }] });
+    expect(readQuestions("/some/file", line, false)).toEqual([
+      { text: "one", isHuman: false, source: "file#7", subject: "Buses" },
+    ]);
+  });
+
+  it("of rows that say who wrote them, replies left out", () => {
+    const lines = [
+      { text: "a", label: "human", role: "user" },
+      { text: "b", label: "gpt" },
+      { text: "c", label: "gpt", role: "assistant" },
+      { messages: [{ role: "user", content: "d" }] },
+    ].map((line) => JSON.stringify(line));
+    const read = readLabelledQuestions("file", lines.join("\n"));
+    expect(read.map(({ text, isHuman }) => [text, isHuman])).toEqual([
+      ["a", true],
+      ["b", false],
+      ["d", true],
     ]);
   });
 
@@ -73,6 +96,27 @@ describe("the command", () => {
     const { report } = readHumanLikeness(JSON.parse(await readFile(out, "utf8")));
     expect(JSON.parse(stdout)).toEqual(report);
     expect(report).toMatchObject({ name: "mine", auc: 1 });
+  });
+
+  it("measures itself on a simulator left out and on other questions, and keeps the figures, licence and origin", async () => {
+    const other = join(folder, "other.jsonl");
+    await writeFile(
+      other,
+      linesOf((index) => `Kindly describe, in short, ${index}.`),
+    );
+    const out = join(folder, "checked.json");
+    const flags = ["--simulated", other, "--check", join(folder, "human.jsonl.gz"), "--licence", "L", "--origin", "O"];
+    expect((await run(...inputs(), ...flags, "--out", out)).code).toBe(0);
+    const file = JSON.parse(await readFile(out, "utf8")) as object;
+    expect(file).toMatchObject({ licence: "L", origin: "O" });
+    expect(file).toMatchObject({
+      checks: [
+        { name: "simulator left out: simulated.jsonl", auc: 1 },
+        { name: "simulator left out: other.jsonl", auc: 1 },
+        { name: "other questions: human.jsonl.gz", auc: 1, ceiling: 1, floor: 0 },
+      ],
+    });
+    expect(readHumanLikeness(file).report.name).toBe(out);
   });
 
   it("says what is missing, and what is wrong with a file", async () => {
