@@ -76,6 +76,9 @@ export const llamaFactory: Format = {
         ...(record.role === "user"
           ? ["", "The turns keep their names; `user_tag: gpt` and `assistant_tag: human` make the trainer swap them."]
           : []),
+        "",
+        "Name a template: the one LLaMA-Factory makes of the tokenizer's own, where none is named, repeats a beginning token in every round",
+        "where the chat template writes that token itself.",
         ...swapNote(record),
       ]),
     }),

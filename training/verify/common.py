@@ -44,6 +44,23 @@ def difference(ids: list[int], labels: list[int], ours: dict) -> str | None:
     return f"trains tokens behind ours at {tail}" if tail else None
 
 
+def trained_texts(ids: list[int], labels: list[int], tokenizer) -> list[str]:
+    """The text of every run of trained tokens, without the end token and white space around it."""
+    runs, before = [], -100
+    for token, label in zip(ids, labels):
+        if label != -100:
+            runs = runs if before != -100 else [*runs, []]
+            runs[-1].append(token)
+        before = label
+    return [tokenizer.decode(run, skip_special_tokens=True).strip() for run in runs]
+
+
+def text_difference(texts: list[str], expected: list[str]) -> str | None:
+    """None where the trained texts are those, apart from white space at either end."""
+    wanted = [text.strip() for text in expected]
+    return None if texts == wanted else f"trains {texts}, wanted {wanted}"
+
+
 class Results:
     """What came of every check, written as JSON beside the scripts."""
 
@@ -55,6 +72,7 @@ class Results:
         self.checks: list[dict] = []
 
     def add(self, case: str, what: str, differences: list[str | None], note: str | None = None):
+        """One difference a row, None where there is none."""
         wrong = [f"row {row}: {text}" for row, text in enumerate(differences) if text is not None]
         check = {"case": case, "what": what, "rows": len(differences), "equal": len(differences) - len(wrong)}
         if wrong:
