@@ -1,11 +1,14 @@
 // Measures self-play three ways on one gateway in one run: (a) as a job, (b) as a client script that drives the same two models turn by
 // turn over chat completions, (c) the same script when no prompt shares a beginning with another, as on a stateless server.
 // All three tell both sides a system message of the same form; in (c) it differs from request to request, so that nothing is found
-// in the cache. Progress and a table on standard error, one JSON document as the last line of standard output.
-// Example: node test/bench/selfplay.ts --count 200 --concurrency 16
+// in the cache. The three take turns for --rounds; medians are told. Progress and a table on standard error, one JSON document as the
+// last line of standard output. Example: node test/bench/selfplay.ts --count 200 --concurrency 16 --rounds 3
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { createJob, dataSet, jobReaches } from "../support/job-client.ts";
 import { startServerProcess } from "../support/server-process.ts";
+import { median } from "./statistics.ts";
 
 type Role = "user" | "assistant";
 interface Message {
@@ -39,54 +42,58 @@ const { values } = parseArgs({
     count: { type: "string", default: "200" },
     concurrency: { type: "string", default: "16" },
     "max-turns": { type: "string", default: "8" },
+    rounds: { type: "string", default: "3" },
   },
 });
 const count = Number(values.count);
 const concurrency = Number(values.concurrency);
 const maxTurns = Number(values["max-turns"]);
+const rounds = Number(values.rounds);
+// A job samples as each model recommends; the script has to be told, or it would play other dialogues.
+const sampling = { user: await recommended("user"), assistant: await recommended("assistant") };
 
 const server = await startServerProcess(["--slots", String(concurrency)]);
 try {
   // What is compiled and allocated at first use is not measured.
   await playByScript("warm-up", Math.min(count, concurrency), () => constantSystem);
   await jobReaches(server.url, (await createJob(server.url, { count: 1, seed: 2, max_turns: 1 })).id);
-  const job = await playAsJob();
-  const script = await playByScript("(b) client script", count, () => constantSystem);
   let requests = 0;
-  const stateless = await playByScript("(c) client script, no prefix reuse", count, () =>
-    String(2_000_000 + (requests += 1)),
-  );
-  const ways = [job.way, script, stateless];
-  for (const { way, dialoguesPerMinute, seconds, turns, prefilledTokens, promptTokens } of ways) {
-    console.error(
-      `${way.padEnd(36)} ${dialoguesPerMinute.toFixed(1).padStart(8)} dialogues/min ${seconds.toFixed(1).padStart(7)} s ` +
-        `${String(turns).padStart(6)} turns, prefilled ${prefilledTokens.user} + ${prefilledTokens.assistant} ` +
-        `of ${promptTokens.user} + ${promptTokens.assistant}`,
+  const played: { readonly ways: readonly Way[]; readonly ownTokens: Record<Role, number> }[] = [];
+  for (let round = 1; round <= rounds; round += 1) {
+    const job = await playAsJob(round);
+    const script = await playByScript("(b) client script", count, () => constantSystem);
+    const stateless = await playByScript("(c) client script, no prefix reuse", count, () =>
+      String(2_000_000 + (requests += 1)),
     );
+    const ways = [job.way, script, stateless];
+    played.push({ ways, ownTokens: job.ownTokens });
+    for (const { way, dialoguesPerMinute, seconds, turns, sampledTokens, prefilledTokens, promptTokens } of ways) {
+      console.error(
+        `${way.padEnd(36)} ${dialoguesPerMinute.toFixed(1).padStart(8)} dialogues/min ${seconds.toFixed(1).padStart(7)} s ` +
+          `${String(turns).padStart(6)} turns, ${sampledTokens} sampled, prefilled ${prefilledTokens.user} + ${prefilledTokens.assistant} ` +
+          `of ${promptTokens.user} + ${promptTokens.assistant}`,
+      );
+    }
+    console.error(`own tokens of (a): ${job.ownTokens.user} + ${job.ownTokens.assistant}`);
   }
-  console.error(`own tokens of (a): ${job.ownTokens.user} + ${job.ownTokens.assistant}`);
-  const ratio = (other: Way) => job.way.dialoguesPerMinute / other.dialoguesPerMinute;
-  console.log(
-    JSON.stringify({
-      bench: "selfplay",
-      count,
-      concurrency,
-      maxTurns,
-      ways,
-      ownTokens: job.ownTokens,
-      ratios: { jobToScript: ratio(script), jobToStateless: ratio(stateless) },
-    }),
+  const perMinute = (way: number) => played.map(({ ways }) => ways[way]?.dialoguesPerMinute ?? 0);
+  const ratioTo = (way: number) => median(perMinute(0).map((own, round) => own / (perMinute(way)[round] ?? 1)));
+  const ratios = { jobToScript: ratioTo(1), jobToStateless: ratioTo(2) };
+  const medians = [0, 1, 2].map((way) => median(perMinute(way)));
+  console.error(
+    `medians: ${medians.map((value) => value.toFixed(1)).join(", ")} dialogues/min; ratios ${JSON.stringify(ratios)}`,
   );
+  console.log(JSON.stringify({ bench: "selfplay", count, concurrency, maxTurns, medians, ratios, rounds: played }));
 } finally {
   await server.stop();
 }
 
-async function playAsJob(): Promise<{ way: Way; ownTokens: Record<Role, number> }> {
+async function playAsJob(seed: number): Promise<{ way: Way; ownTokens: Record<Role, number> }> {
   const startedMs = performance.now();
   const { id } = await createJob(server.url, {
     count,
     concurrency,
-    seed: 1,
+    seed,
     max_turns: maxTurns,
     system: { user: constantSystem, assistant: constantSystem },
   });
@@ -107,6 +114,12 @@ async function playAsJob(): Promise<{ way: Way; ownTokens: Record<Role, number> 
     promptTokens: field("prompt_tokens"),
   };
   return { way, ownTokens: await ownTokens(id) };
+}
+
+async function recommended(role: Role): Promise<Readonly<Record<string, number>>> {
+  const file = join(import.meta.dirname, "..", "..", "models", models[role], "generation_config.json");
+  const { temperature, top_p } = JSON.parse(await readFile(file, "utf8")) as Record<string, number>;
+  return { temperature: temperature ?? 1, top_p: top_p ?? 1 };
 }
 
 /** What each side had to take in once: its last prompt without what it sampled itself, or found from another dialogue's beginning. */
@@ -146,6 +159,7 @@ async function playByScript(way: string, dialogues: number, system: () => string
     const body = {
       model: models[role],
       seed,
+      ...sampling[role],
       messages: [{ role: "system", content: system() }, ...messages],
       ...(role === "user" ? { max_tokens: 512 } : {}),
     };
