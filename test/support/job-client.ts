@@ -45,11 +45,12 @@ export async function jobReaches(
   url: string,
   id: string,
   isReached: (job: JobAnswer) => boolean = ({ status }) => ["completed", "failed", "cancelled"].includes(status),
+  pollMs = 50,
 ): Promise<JobAnswer> {
   for (;;) {
     const job = await retrieveJob(url, id);
     if (isReached(job)) return job;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
   }
 }
 

@@ -118,53 +118,39 @@ export async function commitTurn(
   const losers = origin?.choice?.losers ?? [];
   const sum = (field: "promptTokens" | "cachedTokens" | "completionTokens") =>
     losers.reduce((total, { usage }) => total + usage[field], origin?.usage[field] ?? 0);
-  const rows = await database.query<{ status: JobStatus; is_spent: boolean | null }>(
-    `WITH held AS (
-        UPDATE selfplay_dialogues SET lease_until = now() + $4::float8 * interval '1 millisecond', attempts = 1
-          WHERE job_id = $1 AND index = $2 AND lease_token = $3 AND status = 'running' RETURNING job_id, index),
-      job AS (
-        UPDATE selfplay_jobs j SET last_event = last_event + 1, turns = turns + 1, money = money + $20::float8,
-            ${roleSums}, ${judgeSums(24)}
-          FROM held WHERE j.id = held.job_id RETURNING j.*),
-      turn AS (
-        INSERT INTO selfplay_turns (job_id, dialogue_index, ordinal, role, turn, content, is_kept, rejection, cause, seed,
-            token_ids, prompt_tokens, cached_tokens, completion_tokens, choice, first_token_ms, duration_ms)
-          SELECT job_id, index, $5::integer, $6::text, $7::integer, $8::text, $9::boolean, $10::text, $11::text, $12::bigint,
-            $13::jsonb, $14::integer, $15::integer, $16::integer, $17::jsonb, $18::float8, $19::float8 FROM held),
-      event AS (
-        INSERT INTO selfplay_events (job_id, id, type, dialogue_index, ordinal)
-          SELECT id, last_event, 'turn', $2, $5::integer FROM job)
-      SELECT status, ${isSpent} AS is_spent FROM job`,
+  const said = {
+    ordinal: turn.ordinal,
+    role: turn.role,
+    turn: turn.turn,
+    is_kept: turn.isKept,
+    rejection: turn.rejection ?? null,
+    cause: origin?.cause ?? null,
+    seed: origin?.seed ?? null,
+    prompt_tokens: origin?.usage.promptTokens ?? null,
+    cached_tokens: origin?.usage.cachedTokens ?? null,
+    completion_tokens: origin?.usage.completionTokens ?? null,
+    choice: origin?.choice ?? null,
+    first_token_ms: turn.firstTokenMs,
+    duration_ms: turn.durationMs,
+  };
+  const [job] = await database.query<{ job_status: JobStatus; is_spent: boolean | null }>(
+    `SELECT * FROM selfplay_commit_turn($1, $2::integer, $3::bigint, $4::float8, $5::jsonb, $6, $7::jsonb, $8::integer[],
+        $9::integer[], $10::float8)`,
     [
       lease.jobId,
       lease.index,
       lease.token,
       leaseMs,
-      turn.ordinal,
-      turn.role,
-      turn.turn,
+      toJsonText(said),
       toText(turn.content),
-      turn.isKept,
-      turn.rejection ?? null,
-      origin?.cause ?? null,
-      origin?.seed ?? null,
       origin === null ? null : JSON.stringify(origin.tokenIds),
-      origin?.usage.promptTokens ?? null,
-      origin?.usage.cachedTokens ?? null,
-      origin?.usage.completionTokens ?? null,
-      origin?.choice === undefined ? null : toJsonText(origin.choice),
-      turn.firstTokenMs,
-      turn.durationMs,
+      [sum("promptTokens"), sum("cachedTokens"), sum("completionTokens")],
+      judgeTokens(origin?.choice?.judge?.usage),
       money,
-      sum("promptTokens"),
-      sum("cachedTokens"),
-      sum("completionTokens"),
-      ...judgeTokens(origin?.choice?.judge?.usage),
     ],
   );
-  const [job] = rows;
   if (job === undefined) throw new LeaseLostError(lease);
-  return { status: job.status, isSpent: job.is_spent === true };
+  return { status: job.job_status, isSpent: job.is_spent === true };
 }
 
 /** Commits what asking a judge cost, and renews the lease. Throws LeaseLostError, and has then written nothing. */
@@ -242,15 +228,6 @@ export async function isPlayedOut(database: Queryable, jobId: string): Promise<b
   );
   return rows.length === 0;
 }
-
-const roleSums = (["user", "assistant"] as const)
-  .flatMap((role) =>
-    ["prompt", "cached", "completion"].map((kind, place) => {
-      const column = `${role}_${kind}_tokens`;
-      return `${column} = ${column} + CASE WHEN $6 = '${role}' THEN $${21 + place}::integer ELSE 0 END`;
-    }),
-  )
-  .join(", ");
 
 /** Adds three parameters from number `first` on, those of `judgeTokens`. */
 function judgeSums(first: number): string {

@@ -106,4 +106,46 @@ export const migrations: readonly Migration[] = [
         ADD COLUMN judge_completion_tokens bigint NOT NULL DEFAULT 0`,
     ],
   },
+  {
+    name: "turns in one call",
+    statements: [
+      // What is written for every turn, as a function: a session plans it once, not at every turn. `said` is the row of the turn without
+      // its text and ids, `spent` and `judged` are prompt, cached and completion tokens. No row comes back for a lease that is lost.
+      `CREATE OR REPLACE FUNCTION selfplay_commit_turn(job text, dialogue integer, token bigint, lease_ms double precision,
+          said jsonb, words text, ids jsonb, spent integer[], judged integer[], paid double precision)
+        RETURNS TABLE (job_status text, is_spent boolean) LANGUAGE plpgsql AS $$
+        DECLARE
+          j selfplay_jobs%ROWTYPE;
+          is_user boolean := said->>'role' = 'user';
+        BEGIN
+          UPDATE selfplay_dialogues d SET lease_until = now() + lease_ms * interval '1 millisecond', attempts = 1
+            WHERE d.job_id = job AND d.index = dialogue AND d.lease_token = token AND d.status = 'running';
+          IF NOT FOUND THEN RETURN; END IF;
+          UPDATE selfplay_jobs s SET last_event = s.last_event + 1, turns = s.turns + 1, money = s.money + paid,
+              user_prompt_tokens = s.user_prompt_tokens + CASE WHEN is_user THEN spent[1] ELSE 0 END,
+              user_cached_tokens = s.user_cached_tokens + CASE WHEN is_user THEN spent[2] ELSE 0 END,
+              user_completion_tokens = s.user_completion_tokens + CASE WHEN is_user THEN spent[3] ELSE 0 END,
+              assistant_prompt_tokens = s.assistant_prompt_tokens + CASE WHEN is_user THEN 0 ELSE spent[1] END,
+              assistant_cached_tokens = s.assistant_cached_tokens + CASE WHEN is_user THEN 0 ELSE spent[2] END,
+              assistant_completion_tokens = s.assistant_completion_tokens + CASE WHEN is_user THEN 0 ELSE spent[3] END,
+              judge_prompt_tokens = s.judge_prompt_tokens + judged[1],
+              judge_cached_tokens = s.judge_cached_tokens + judged[2],
+              judge_completion_tokens = s.judge_completion_tokens + judged[3]
+            WHERE s.id = job RETURNING s.* INTO j;
+          INSERT INTO selfplay_turns (job_id, dialogue_index, ordinal, role, turn, content, is_kept, rejection, cause, seed,
+              token_ids, prompt_tokens, cached_tokens, completion_tokens, choice, first_token_ms, duration_ms)
+            SELECT job, dialogue, r.ordinal, r.role, r.turn, words, r.is_kept, r.rejection, r.cause, r.seed,
+                ids, r.prompt_tokens, r.cached_tokens, r.completion_tokens, r.choice, r.first_token_ms, r.duration_ms
+              FROM jsonb_to_record(said) AS r(ordinal integer, role text, turn integer, is_kept boolean, rejection text,
+                cause text, seed bigint, prompt_tokens integer, cached_tokens integer, completion_tokens integer, choice jsonb,
+                first_token_ms double precision, duration_ms double precision);
+          INSERT INTO selfplay_events (job_id, id, type, dialogue_index, ordinal)
+            VALUES (job, j.last_event, 'turn', dialogue, (said->>'ordinal')::integer);
+          RETURN QUERY SELECT j.status, j.money >= j.budget_money
+            OR j.user_prompt_tokens - j.user_cached_tokens + j.user_completion_tokens
+              + j.assistant_prompt_tokens - j.assistant_cached_tokens + j.assistant_completion_tokens
+              + j.judge_prompt_tokens - j.judge_cached_tokens + j.judge_completion_tokens >= j.budget_tokens;
+        END $$`,
+    ],
+  },
 ];
