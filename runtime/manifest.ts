@@ -7,6 +7,7 @@ import type { ModelRole } from "./chat-model.ts";
 import { EngineError } from "./errors.ts";
 import { type FileHash, fileHash } from "./importer/file-hash.ts";
 import { badModel, FieldReader, isObject, type JsonObject, readJsonObject } from "./importer/json.ts";
+import { isModelId, modelIdRule } from "./model-id.ts";
 
 export const manifestName = "manifest.json";
 
@@ -56,7 +57,6 @@ export interface Manifest {
 
 const schemaVersion = 1;
 const format = "realchat-decoder-1";
-const idPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const roles: readonly ModelRole[] = ["user", "assistant"];
 const kvPrecisions = ["float32", "float16"] as const;
 const networkFields = ["layers", "heads", "kvHeads", "headDim", "hiddenSize", "vocabSize"] as const;
@@ -78,9 +78,7 @@ export function parseManifest(content: JsonObject): Manifest {
     throw reader.error("schema", `is ${schema}, and this version reads ${schemaVersion} only`);
   }
   const id = reader.string("id");
-  if (!idPattern.test(id)) {
-    throw reader.error("id", `must be letters, digits, ".", "_" or "-", and begin with a letter or digit`);
-  }
+  if (!isModelId(id)) throw reader.error("id", modelIdRule);
   const network = readNetwork(reader);
   const tokens = readTokens(reader, network.vocabSize);
   const files = readFiles(reader);

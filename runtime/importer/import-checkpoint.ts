@@ -11,7 +11,8 @@ import type { DecoderConfig } from "./config.ts";
 import { buildDecoderGraph } from "./decoder-graph.ts";
 import { decoderTensors, paddedHeadDim } from "./decoder-tensors.ts";
 import { fileHash } from "./file-hash.ts";
-import { badModel, readJsonObject } from "./json.ts";
+import { badModel, type JsonObject, readJsonObject } from "./json.ts";
+import { isModelId, modelFolderName, modelIdRule } from "../model-id.ts";
 import { resolveFormat } from "./precision.ts";
 import type { FormatOptions, Precision } from "./precision.ts";
 import { readSpecialTokens } from "./tokens.ts";
@@ -22,7 +23,6 @@ const MODEL_FILE = "model.onnx";
 const DATA_FILE = "model.onnx.data";
 const MANIFEST_FILE = "manifest.json";
 const IMPORTER_VERSION = "1";
-const ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 /** Copied as they are; the second list only when present. */
 const NEEDED_FILES = ["tokenizer.json", "tokenizer_config.json"];
 const OPTIONAL_FILES = ["chat_template.jinja", "generation_config.json"];
@@ -67,13 +67,8 @@ export async function importCheckpoint(
   onProgress: (progress: ImportProgress) => void,
   signal: AbortSignal,
 ): Promise<string> {
-  const target = resolve(options.outFolder, options.id);
-  if (!ID_PATTERN.test(options.id)) {
-    throw refused(
-      "id",
-      `id "${options.id}" must be letters, digits, ".", "_" or "-", and begin with a letter or digit`,
-    );
-  }
+  const target = resolve(options.outFolder, modelFolderName(options.id));
+  if (!isModelId(options.id)) throw refused("id", `id "${options.id}" ${modelIdRule}`);
   if (!options.isReplacing && (await exists(target))) {
     throw refused("id", `${target} exists already; --force replaces it`);
   }
@@ -84,12 +79,12 @@ export async function importCheckpoint(
   const checkpoint = await Checkpoint.open(options.source);
   try {
     await mkdir(dirname(target), { recursive: true });
-    const work = await mkdtemp(join(dirname(target), `.${options.id}.importing-`));
+    const work = await mkdtemp(join(dirname(target), `.${basename(target)}.importing-`));
     try {
       const sourceHashes = await hashSources(options.source, checkpoint, onProgress, signal);
       await writeModel(work, checkpoint, config, contextWindow, options, onProgress, signal);
       await copyTokenFiles(options.source, work);
-      const manifest = await describe(work, config, contextWindow, tokens, sourceHashes, options, signal);
+      const manifest = await describe(work, config, configJson, contextWindow, tokens, sourceHashes, options, signal);
       await writeFile(join(work, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
       signal.throwIfAborted();
       // mkdtemp lets nobody else in, but a server may run as another user.
@@ -163,7 +158,8 @@ async function writeModel(
   }
 }
 
-async function copyTokenFiles(source: string, work: string): Promise<void> {
+/** Copies a folder's tokenizer, template and recommended sampling, to the byte. Throws `bad_model` for one that must be there. */
+export async function copyTokenFiles(source: string, work: string): Promise<void> {
   for (const name of NEEDED_FILES) {
     if (!(await exists(join(source, name)))) throw badModel(name, `missing from ${source}`);
     await copyContent(join(source, name), join(work, name));
@@ -181,6 +177,7 @@ async function copyContent(from: string, to: string): Promise<void> {
 async function describe(
   work: string,
   config: DecoderConfig,
+  configJson: JsonObject,
   contextWindow: number,
   tokens: SpecialTokens,
   sourceSha256: Readonly<Record<string, string>>,
@@ -209,6 +206,8 @@ async function describe(
       source: options.provenance === "" ? basename(resolve(options.source)) : options.provenance,
       sourceSha256,
       importerVersion: IMPORTER_VERSION,
+      // The graph does not say all of it: with this, the checkpoint can be written again.
+      config: configJson,
       ...(options.baseModel === null ? {} : { baseModel: options.baseModel }),
     },
     files,

@@ -20,6 +20,13 @@ const DATA_TYPES = {
 
 export type DataType = keyof typeof DATA_TYPES;
 
+/** The element type with an ONNX number. Throws an Error for one that is not known here. */
+export function dataTypeOf(number: number): DataType {
+  const found = Object.entries(DATA_TYPES).find(([, candidate]) => candidate === number);
+  if (found === undefined) throw new Error(`the ONNX element type ${number} is not known`);
+  return found[0] as DataType;
+}
+
 /** Where a tensor's bytes lie in a file beside the model. */
 export interface ExternalData {
   /** Path relative to the model file. */

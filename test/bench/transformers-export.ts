@@ -5,10 +5,10 @@ import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { GraphBuilder } from "../../runtime/onnx/graph-builder.ts";
 import type { Value } from "../../runtime/onnx/graph-builder.ts";
+import { readFields, textOf } from "../../runtime/onnx/wire-reader.ts";
+import type { WireField } from "../../runtime/onnx/wire-reader.ts";
 import { WireWriter } from "../../runtime/onnx/wire.ts";
 import type { NetworkSizes } from "./shapes.ts";
-import { readFields, textOf } from "./wire-reader.ts";
-import type { WireField } from "./wire-reader.ts";
 
 const ROWS_NAME = "logits.rows";
 // Field numbers of onnx.proto.

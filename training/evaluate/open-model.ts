@@ -4,6 +4,7 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import type { ChatModel, EngineObserver } from "../../runtime/chat-model.ts";
 import { manifestName } from "../../runtime/manifest.ts";
+import { modelFolderName } from "../../runtime/model-id.ts";
 import { openEndpoint } from "../judge/endpoint.ts";
 
 export interface ModelChoice {
@@ -48,7 +49,7 @@ export async function openModel(
 }
 
 async function findFolder(model: string): Promise<string> {
-  const candidates = [model, join(import.meta.dirname, "..", "..", "models", model)];
+  const candidates = [model, join(import.meta.dirname, "..", "..", "models", modelFolderName(model))];
   for (const folder of candidates) {
     const isFolder = await access(join(folder, manifestName)).then(
       () => true,

@@ -2,6 +2,7 @@
 // Every bad flag is one sentence. It reads no file.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { modelFolderName } from "../../runtime/model-id.ts";
 import { PAPER_RULES, RULE_NAMES, type RuleName } from "../clean/rules.ts";
 import { type Format, FORMATS } from "../sources/formats.ts";
 import { SPLIT_RULES } from "../split/segments.ts";
@@ -87,8 +88,9 @@ const models = join(import.meta.dirname, "..", "..", "models");
 
 /** The folder of a model that is named by its path or by its name in the repository's `models/`. Throws FlagError where there is none. */
 export function modelFolderOf(model: string): string {
-  const found = [model, join(models, model)].find((folder) => existsSync(join(folder, "manifest.json")));
-  if (found === undefined) throw new FlagError(`--model names no model folder: neither ${model} nor models/${model}`);
+  const served = modelFolderName(model);
+  const found = [model, join(models, served)].find((folder) => existsSync(join(folder, "manifest.json")));
+  if (found === undefined) throw new FlagError(`--model names no model folder: neither ${model} nor models/${served}`);
   return found;
 }
 

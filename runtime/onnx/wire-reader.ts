@@ -3,6 +3,8 @@
 
 export interface WireField {
   readonly number: number;
+  /** Of a number field; exact below 2^53. 0 for the others. */
+  readonly value: number;
   /** Payload of a length-delimited field; empty for the others. */
   readonly payload: Uint8Array;
   /** The whole field, tag included, to be copied as it is. */
@@ -19,13 +21,13 @@ export function readFields(message: Uint8Array): WireField[] {
   const fields: WireField[] = [];
   let at = 0;
   const varint = (): number => {
-    let value = 0;
+    let sum = 0;
     for (let factor = 1; ; factor *= 128) {
       const byte = message[at];
       if (byte === undefined) throw new Error("a protobuf message ends within a number");
       at += 1;
-      value += (byte & 127) * factor;
-      if (byte < 128) return value;
+      sum += (byte & 127) * factor;
+      if (byte < 128) return sum;
     }
   };
   while (at < message.length) {
@@ -34,7 +36,8 @@ export function readFields(message: Uint8Array): WireField[] {
     const kind = tag & 7;
     let from = at;
     let length = 0;
-    if (kind === VARINT) varint();
+    let value = 0;
+    if (kind === VARINT) value = varint();
     else if (kind === FIXED64) at += 8;
     else if (kind === FIXED32) at += 4;
     else if (kind === BYTES) {
@@ -44,7 +47,7 @@ export function readFields(message: Uint8Array): WireField[] {
     } else throw new Error(`unknown protobuf wire type ${kind}`);
     if (at > message.length) throw new Error("a protobuf field ends behind its message");
     const payload = message.subarray(from, from + length);
-    fields.push({ number: Math.floor(tag / 8), payload, raw: message.subarray(start, at) });
+    fields.push({ number: Math.floor(tag / 8), value, payload, raw: message.subarray(start, at) });
   }
   return fields;
 }
