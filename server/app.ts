@@ -43,9 +43,8 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route("/", modelRoutes(deps));
   app.route("/", chatRoutes(deps));
   app.route("/", selfplayRoutes(deps));
-  const { quality } = deps.jobs;
-  app.route("/", selfplayJobRoutes(deps, quality));
-  app.route("/", selfplayQualityRoutes(deps, quality));
+  app.route("/", selfplayJobRoutes(deps));
+  app.route("/", selfplayQualityRoutes(deps));
 
   const answer = (error: unknown, c: Context<AppEnv>) => {
     const { status, body, headers } = reportError(error, c, log);

@@ -14,8 +14,8 @@ import { createLifecycle } from "./lifecycle.ts";
 import { type Log, createLog } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import type { ModelCatalog } from "./model-catalog.ts";
-import { JobService } from "./selfplay/jobs/job-service.ts";
-import { StoreError } from "./selfplay/store/database.ts";
+import { createServices } from "./services.ts";
+import { StoreError } from "./store/database.ts";
 import { welcome } from "./welcome.ts";
 
 /** A server that listens. */
@@ -43,17 +43,17 @@ export async function startServer(
   metrics.describe(catalog.list().map((model) => model.info));
   if (catalog.upstreams !== undefined) metrics.watchUpstreams(catalog.upstreams);
   const lifecycle = createLifecycle();
-  const jobs = new JobService({ catalog, config, log, metrics });
-  const { server, idle } = createHttpServer(createApp({ catalog, config, jobs, lifecycle, log, metrics }).fetch);
+  const services = createServices({ catalog, config, log, metrics });
+  const { server, idle } = createHttpServer(createApp({ catalog, config, lifecycle, log, metrics, services }).fetch);
   try {
-    await jobs.start();
+    await services.start();
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen(config.port, config.host, resolve);
     });
   } catch (error) {
-    await jobs.drain(AbortSignal.abort());
-    await jobs.close();
+    await services.drain(AbortSignal.abort());
+    await services.close();
     await catalog.close();
     throw error instanceof StoreError ? error : listenError(error, config);
   }
@@ -72,11 +72,11 @@ export async function startServer(
       // Time for the last words to be sent; a client that does not read them would keep us for ever.
       timer = setTimeout(() => server.closeAllConnections(), farewellMs);
     }, config.drainTimeoutS * 1000);
-    await Promise.all([idle(), jobs.drain(lifecycle.stopSignal)]);
+    await Promise.all([idle(), services.drain(lifecycle.stopSignal)]);
     clearTimeout(timer);
     server.close();
     server.closeAllConnections();
-    await jobs.close();
+    await services.close();
     await catalog.close();
     log.info("stopped");
   }

@@ -4,7 +4,7 @@ import { createApp } from "../../server/app.ts";
 import { createLifecycle } from "../../server/lifecycle.ts";
 import { createLog } from "../../server/log.ts";
 import { scriptedCatalog, testConfig, testMetrics } from "../support/app-harness.ts";
-import { JobService } from "../../server/selfplay/jobs/job-service.ts";
+import { createServices } from "../../server/services.ts";
 import { code, markdownTable } from "./markdown.ts";
 
 const meanings: Readonly<Record<string, string>> = {
@@ -54,7 +54,7 @@ function servedEndpoints(): string[] {
   const app = createApp({
     catalog,
     config,
-    jobs: new JobService({ catalog, config, log, metrics: testMetrics() }),
+    services: createServices({ catalog, config, log, metrics: testMetrics() }),
     lifecycle: createLifecycle(),
     log,
     metrics: testMetrics(),

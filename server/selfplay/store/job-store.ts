@@ -1,9 +1,9 @@
 // Owns the rows of jobs: written, listed, and moved from one status to the next. Every change of status is an event of the job.
 // It does not know how dialogues are played or shared; lease-store.ts does.
 import type { SideUsage } from "../dialogue-types.ts";
-import type { Database, Queryable } from "./database.ts";
+import type { Database, Queryable } from "../../store/database.ts";
 import type { JobStatus, Json, NewJob, StoredJob } from "./records.ts";
-import { toJsonText } from "./values.ts";
+import { toJsonText } from "../../store/values.ts";
 
 /** What a job's `stop_reason → dialogues` and status counts are made of. */
 export interface DialogueTally {

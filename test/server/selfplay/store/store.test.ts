@@ -3,7 +3,7 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { Database } from "../../../../server/selfplay/store/database.ts";
+import type { Database } from "../../../../server/store/database.ts";
 import { findDialogue, listDialogues } from "../../../../server/selfplay/store/dialogue-store.ts";
 import { eventsAfter } from "../../../../server/selfplay/store/event-store.ts";
 import {
@@ -24,10 +24,10 @@ import {
   releaseDialogue,
   renewLeases,
 } from "../../../../server/selfplay/store/lease-store.ts";
-import { migrate } from "../../../../server/selfplay/store/migrate.ts";
-import { migrations } from "../../../../server/selfplay/store/migrations.ts";
-import { openPglite } from "../../../../server/selfplay/store/pglite-database.ts";
-import { openPostgres } from "../../../../server/selfplay/store/postgres-database.ts";
+import { migrate } from "../../../../server/store/migrate.ts";
+import { migrations } from "../../../../server/store/migrations.ts";
+import { openPglite } from "../../../../server/store/pglite-database.ts";
+import { openPostgres } from "../../../../server/store/postgres-database.ts";
 import { LeaseLostError, type NewJob, type StoredTurn } from "../../../../server/selfplay/store/records.ts";
 import { type PostgresServer, startPostgres } from "../../../support/postgres.ts";
 
