@@ -39,6 +39,7 @@ export interface Config {
   readonly apiKeys: readonly string[];
   readonly corsOrigins: readonly string[];
   readonly maxBodyBytes: number;
+  readonly maxFileBytes: number;
   readonly drainTimeoutS: number;
   /** 0 switches keep-alive comments off. */
   readonly sseKeepAliveS: number;

@@ -1,6 +1,7 @@
 // Owns what works behind the routes for the life of a server, and the order in which it starts, drains and closes.
 // It knows neither HTTP nor how any of it works.
 import type { Config } from "./config.ts";
+import { FileService } from "./files/file-service.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { ModelCatalog } from "./model-catalog.ts";
@@ -8,6 +9,7 @@ import { JobService } from "./selfplay/jobs/job-service.ts";
 import { Store } from "./store/store.ts";
 
 export interface Services {
+  readonly files: FileService;
   /** Self-play jobs. */
   readonly jobs: JobService;
   /** Goes on with what an earlier process left. Throws StoreError. */
@@ -28,12 +30,18 @@ export interface ServiceDeps {
 /** Opens and starts nothing yet. */
 export function createServices(deps: ServiceDeps): Services {
   const store = new Store(deps.config, deps.log);
+  const files = new FileService({ ...deps, store });
   const jobs = new JobService({ ...deps, store });
   return {
+    files,
     jobs,
-    start: () => jobs.start(),
+    async start() {
+      await jobs.start();
+      await files.start();
+    },
     drain: (stop) => jobs.drain(stop),
     async close() {
+      await files.close();
       await jobs.close();
       await store.close();
     },

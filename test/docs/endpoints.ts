@@ -10,6 +10,11 @@ import { code, markdownTable } from "./markdown.ts";
 const meanings: Readonly<Record<string, string>> = {
   "POST /v1/chat/completions":
     "The next turn of a conversation, whole or streamed. [Fields](docs/api.md#chat-completions).",
+  "POST /v1/files": "Takes a file for fine-tuning or a batch. [Files](docs/api.md#files).",
+  "GET /v1/files": "Files, in pages.",
+  "GET /v1/files/:id": "One of them: name, size, purpose.",
+  "GET /v1/files/:id/content": "What is in it.",
+  "DELETE /v1/files/:id": "Removes it.",
   "POST /v1/selfplay/dialogues":
     "A dialogue between a user model and an assistant, whole or streamed. [Fields](docs/api.md#self-play).",
   "POST /v1/selfplay/jobs": "Many dialogues, made in the background and never lost. [Jobs](docs/jobs.md).",
