@@ -73,6 +73,17 @@ export const configOptions: readonly ConfigOption[] = [
     meaning: "One more model folder to serve.",
   },
   {
+    key: "rescanS",
+    flag: "rescan",
+    env: "REALCHAT_RESCAN",
+    kind: "integer",
+    schema: integer(0, 86_400),
+    expects: `${wholeNumber(0, 86_400)} (seconds)`,
+    fallback: 5,
+    meaning:
+      "Seconds between two looks through the models folders: new models are loaded, changed ones replaced, fine-tuned ones that are gone unloaded; 0 looks at the start only.",
+  },
+  {
     key: "device",
     flag: "device",
     env: "REALCHAT_DEVICE",

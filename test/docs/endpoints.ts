@@ -32,7 +32,10 @@ const meanings: Readonly<Record<string, string>> = {
   "GET /v1/selfplay/jobs/:id/quality": "Its figures as far as it has come. [Quality](docs/quality.md).",
   "POST /v1/selfplay/jobs/:id/quality": "Has a sample of it judged.",
   "GET /v1/models": "The models served, with role, context window, device and precision.",
-  "GET /v1/models/:id": "One of them.",
+  "POST /v1/models/:id/load":
+    "Serves a model that was put into a models folder, or changed there. [Models](docs/api.md#models).",
+  "GET /v1/models/:id": "One of them, with where it comes from.",
+  "DELETE /v1/models/:id": "Removes a fine-tuned model (`ft:…`); requests that it answers may finish.",
   "GET /health": "200 as long as the process answers.",
   "GET /ready": "200 when requests are taken, 503 while draining; the device of every model.",
   "GET /metrics": "Prometheus text.",

@@ -13,7 +13,15 @@ import { loadSeeds } from "../seed-sets/load-seeds.ts";
 import { randomRootSeed } from "../seeds.ts";
 import type { Database } from "../../store/database.ts";
 import type { Store } from "../../store/store.ts";
-import { deleteJob, findJob, insertJob, isEnded, moveJob, cancelIdleDialogues } from "../store/job-store.ts";
+import {
+  deleteJob,
+  findJob,
+  findJobPlaying,
+  insertJob,
+  isEnded,
+  moveJob,
+  cancelIdleDialogues,
+} from "../store/job-store.ts";
 import { voidLeases } from "../store/lease-store.ts";
 import type { JobStatus, StoredJob } from "../store/records.ts";
 import { JobMetrics } from "./job-metrics.ts";
@@ -89,6 +97,12 @@ export class JobService {
     const job = await findJob(await this.database(), id);
     if (job !== null) return job;
     throw new ApiError(404, `No such job: '${excerpt(id)}'.`, { param: "id", code: "job_not_found" });
+  }
+
+  /** A queued or running job in which a model plays; null when there is none. Makes no store where there is none yet. */
+  async findPlaying(modelId: string): Promise<string | null> {
+    if (!(await this.#options.store.exists())) return null;
+    return findJobPlaying(await this.database(), modelId);
   }
 
   /** Ends it; what runs ends at its next step, what was finished stays. */

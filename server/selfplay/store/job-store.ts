@@ -67,6 +67,18 @@ export async function listJobs(
   return rows.map(toJob);
 }
 
+/** The oldest queued or running job in which a model plays or judges; null when there is none. */
+export async function findJobPlaying(database: Queryable, modelId: string): Promise<string | null> {
+  const [row] = await database.query<{ readonly id: string }>(
+    `SELECT id FROM selfplay_jobs
+      WHERE status IN ('queued', 'running')
+        AND EXISTS (SELECT 1 FROM jsonb_each(plan -> 'models') AS model WHERE model.value ->> 'id' = $1)
+      ORDER BY created_at, id LIMIT 1`,
+    [modelId],
+  );
+  return row?.id ?? null;
+}
+
 /** Ids of jobs of which something may be left to do: those not ended, oldest first, and ended ones with open dialogues. */
 export async function findOpenJobs(
   database: Queryable,
