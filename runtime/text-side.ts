@@ -15,12 +15,15 @@ export interface TextSide {
   readonly recommendedSampling: ReturnType<typeof orPlainSampling>;
 }
 
-/** Loads everything of a folder that needs no device. Throws EngineError("bad_model") naming the folder. */
-export async function readTextSide(folder: string, manifest: Manifest): Promise<TextSide> {
+/**
+ * Loads everything of a folder that needs no device; its tokenizer remembers the latest texts, `rememberedUnits` of them together.
+ * Throws EngineError("bad_model") naming the folder.
+ */
+export async function readTextSide(folder: string, manifest: Manifest, rememberedUnits = 0): Promise<TextSide> {
   try {
     const { tokens, network, role } = manifest;
     const meaningful = [...tokens.stopIds, tokens.bosId, tokens.padId].filter((id) => id !== null);
-    const tokenizer = await loadTokenizer(folder, meaningful);
+    const tokenizer = await loadTokenizer(folder, meaningful, rememberedUnits);
     if (tokenizer.vocabSize > network.vocabSize) {
       throw badModel(
         tokenizerName,

@@ -1,6 +1,7 @@
 // Owns which tokens of a rendered dialogue are a model's own words: each turn of its role, from the first token after the
 // opened turn up to and with the one that ends it. Scoring and training examples both find them here, so that a loss is over
 // exactly what serving samples. It knows neither networks nor labels.
+import { isDeepStrictEqual } from "node:util";
 import type { ChatMessage, ModelRole } from "./chat-model.ts";
 import { EngineError } from "./errors.ts";
 import type { ChatTemplate } from "./text/chat-template.ts";
@@ -103,7 +104,7 @@ function checkPrefixes(
     if (!isChecked) continue;
     const prompt = template.render(held.slice(0, message), role).pieces;
     const before = pieces.slice(0, pieceOf.get(message));
-    if (JSON.stringify(prompt) !== JSON.stringify(before)) throw changedTurn(message);
+    if (!isDeepStrictEqual(prompt, before)) throw changedTurn(message);
   }
 }
 

@@ -33,21 +33,27 @@ export function createSplitter(tokens: readonly AddedToken[]): AddedTokenSplitte
     byFirstUnit
       .get(text.charAt(at))
       ?.find((token) => text.startsWith(token.content, at) && standsAlone(token, text, at));
+  // Without the flag u: units are what is looked for. Most texts have none of them, and are through at once.
+  const anyFirst = new RegExp(`[${[...byFirstUnit.keys()].map((unit) => RegExp.escape(unit)).join("")}]`, "g");
+  const nextFirst = (text: string, from: number) => {
+    anyFirst.lastIndex = from;
+    return anyFirst.test(text) ? anyFirst.lastIndex - 1 : text.length;
+  };
 
   return (text) => {
     const parts: (string | AddedToken)[] = [];
     let from = 0;
-    let at = byFirstUnit.size === 0 ? text.length : 0;
+    let at = nextFirst(text, 0);
     while (at < text.length) {
       const token = matchAt(text, at);
       if (token === undefined) {
-        at += 1;
+        at = nextFirst(text, at + 1);
         continue;
       }
       if (at > from) parts.push(text.slice(from, at));
       parts.push(token);
-      at += token.content.length;
-      from = at;
+      from = at + token.content.length;
+      at = nextFirst(text, from);
     }
     if (from < text.length) parts.push(text.slice(from));
     return parts;

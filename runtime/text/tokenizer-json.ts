@@ -22,6 +22,7 @@ export interface VocabularyJson {
   readonly unk_token?: string | null;
   readonly byte_fallback?: boolean;
   readonly fuse_unk?: boolean;
+  readonly ignore_merges?: boolean;
 }
 
 export interface TokenizerJson {
@@ -103,6 +104,34 @@ export function withoutPrefix(component: ComponentJson | null): ComponentJson | 
     default:
       return component;
   }
+}
+
+/** Whether a text has the same ids wherever it begins: nothing is put before a prompt's or a section's text alone. */
+export function isSameAnywhere({
+  normalizer,
+  preTokenizer,
+}: Pick<TokenizerJson, "normalizer" | "preTokenizer">): boolean {
+  return [...membersOf(normalizer), ...membersOf(preTokenizer)].every((member) => {
+    if (member.type === "ByteLevel") return member["add_prefix_space"] === false;
+    return member.type !== "Prepend" && (member.type !== "Metaspace" || member["prepend_scheme"] === "never");
+  });
+}
+
+/**
+ * A pre-tokenizer in two: what cuts a text into words, and what is done to each word whatever stands beside it (null where
+ * nothing is). One after the other they are the whole.
+ */
+export function wordStageOf(component: ComponentJson | null): {
+  readonly whole: ComponentJson | null;
+  readonly perWord: ComponentJson | null;
+} {
+  const members = component?.type === "Sequence" ? (component["pretokenizers"] as ComponentJson[]) : [];
+  const last = members.at(-1);
+  const isPerWord = last?.type === "ByteLevel" && last["use_regex"] === false && last["add_prefix_space"] === false;
+  if (component === null || last === undefined || members.length === 1 || !isPerWord) {
+    return { whole: component, perWord: null };
+  }
+  return { whole: { ...component, pretokenizers: members.slice(0, -1) }, perWord: last };
 }
 
 /** Whether a vocabulary is a list of tokens with scores, in the order of ids. */

@@ -6,6 +6,7 @@ import { Tokenizer as LibraryTokenizer } from "@huggingface/tokenizers";
 import { type AddedToken, createSplitter, swallowSpace } from "./added-tokens.ts";
 import type { Span } from "../engine-api.ts";
 import { EngineError } from "../errors.ts";
+import { createMergeWord } from "./merge-word.ts";
 import {
   type Beginning,
   beginningAt,
@@ -14,10 +15,12 @@ import {
   type PromptPiece,
   type Section,
 } from "./prompt-sections.ts";
+import { RecentTexts } from "./recent-texts.ts";
 import { createTokenBytes } from "./token-bytes.ts";
 import { maxUnitsPerToken } from "./token-coverage.ts";
 import {
   type ComponentJson,
+  isSameAnywhere,
   isScored,
   orBadModel,
   readTokenizerJson,
@@ -25,7 +28,9 @@ import {
   type VocabularyJson,
   withoutPrefix,
   withoutTokens,
+  wordStageOf,
 } from "./tokenizer-json.ts";
+import { rememberWords } from "./word-ids.ts";
 
 /** What `encodeWithin` made of a prompt. */
 export interface EncodedPrompt {
@@ -73,19 +78,35 @@ const sliceMs = 4;
 const noBytes = new Uint8Array(0);
 
 /** Loads the tokenizer of a model folder; `controlIds` are control tokens besides those that the file marks as special. */
-export async function loadTokenizer(folder: string, controlIds: Iterable<number> = []): Promise<Tokenizer> {
+export async function loadTokenizer(
+  folder: string,
+  controlIds: Iterable<number> = [],
+  rememberedUnits = 0,
+): Promise<Tokenizer> {
   const json = await readTokenizerJson(folder);
-  return orBadModel(() => createTokenizer(json, controlIds));
+  return orBadModel(() => createTokenizer(json, controlIds, rememberedUnits));
 }
 
-/** Builds a tokenizer from the checked content of a tokenizer.json. */
-export function createTokenizer(json: TokenizerJson, moreControlIds: Iterable<number> = []): Tokenizer {
+/**
+ * Builds a tokenizer from the checked content of a tokenizer.json. What the latest texts became is remembered as far as they have
+ * no more than `rememberedUnits` together.
+ */
+export function createTokenizer(
+  json: TokenizerJson,
+  moreControlIds: Iterable<number> = [],
+  rememberedUnits = 0,
+): Tokenizer {
   const tokens = tokensById(json);
   const controls = findControls(json, tokens, moreControlIds);
   const controlIds = new Set(controls.map((token) => token.id));
   const loose = json.addedTokens.filter((token) => !controlIds.has(token.id));
-  const library = buildLibrary(json, withoutTokens(json.model, new Set(controls.map((token) => token.content))));
-  const continuation = buildContinuation(json, library);
+  const { whole, perWord: wordStage } = wordStageOf(json.preTokenizer);
+  const cutting = { ...json, preTokenizer: whole };
+  const vocabulary = withoutTokens(json.model, new Set(controls.map((token) => token.content)));
+  const library = buildLibrary(cutting, vocabulary);
+  const continuation = buildContinuation(cutting, library);
+  const perWord =
+    wordStage === null ? null : buildLibrary({ ...json, preTokenizer: wordStage }, noVocabulary).pre_tokenizer;
   const { normalizer, model } = library;
   const isNormalized = (token: AddedToken) => normalizer !== null && token.normalized;
 
@@ -102,21 +123,30 @@ export function createTokenizer(json: TokenizerJson, moreControlIds: Iterable<nu
   const rules = createTokenBytes(json.decoder);
   const bytes: Uint8Array[] = [];
 
-  function* encodeWords(words: readonly string[], ids: number[]): Generator<void> {
-    let from = 0;
-    while (from < words.length) {
-      let to = from;
-      // Unknown tokens that are fused may be fused across words, so those words stay together.
-      for (let units = 0; to < words.length && (units < unitsPerStep || model.fuse_unk); to++) {
-        units += words[to]?.length ?? 0;
-      }
-      for (const token of model._call(words.slice(from, to))) {
-        const id = model.tokens_to_ids.get(token) ?? model.unk_token_id;
-        if (id !== undefined) ids.push(id);
-      }
-      from = to;
+  const idsOf = (words: string[]) =>
+    model._call(words).flatMap((token) => model.tokens_to_ids.get(token) ?? model.unk_token_id ?? []);
+  const mergeWord = createMergeWord(vocabulary);
+  const idsOfWord = rememberWords((word) => {
+    const [said = word] = perWord?.pre_tokenize(word, { section_index: 1 }) ?? [];
+    return mergeWord?.(said) ?? idsOf([said]);
+  });
+
+  function* encodeWords(words: string[], ids: number[]): Generator<void> {
+    if (model.fuse_unk) {
+      // Unknown tokens that are fused may be fused across words, so all words stay together.
+      for (const id of idsOf(words)) ids.push(id);
+      yield;
+      return;
+    }
+    let units = 0;
+    for (const word of words) {
+      for (const id of idsOfWord(word)) ids.push(id);
+      units += word.length;
+      if (units < unitsPerStep) continue;
+      units = 0;
       yield;
     }
+    yield;
   }
 
   function* encodeText(text: string, beginning: Beginning, ids: number[]): Generator<void> {
@@ -135,9 +165,25 @@ export function createTokenizer(json: TokenizerJson, moreControlIds: Iterable<nu
     }
   }
 
+  const recent = new RecentTexts(rememberedUnits);
+  const isSamePlaced = isSameAnywhere(json);
+  const encodeSection = rememberedUnits === 0 ? encodeText : recall;
+
+  function* recall(text: string, beginning: Beginning, ids: number[]): Generator<void> {
+    const key = isSamePlaced ? text : `${beginning} ${text}`;
+    const known = recent.get(key);
+    if (known === undefined) {
+      const from = ids.length;
+      yield* encodeText(text, beginning, ids);
+      recent.set(key, ids.slice(from));
+    } else {
+      for (const id of known) ids.push(id);
+    }
+  }
+
   function* encodeSections(sections: readonly Section[], ids: number[], spans: Span[] = []): Generator<void> {
     for (const [index, section] of sections.entries()) {
-      if (typeof section === "string") yield* encodeText(section, beginningAt(sections, index), ids);
+      if (typeof section === "string") yield* encodeSection(section, beginningAt(sections, index), ids);
       else if ("ids" in section) {
         spans.push({ from: ids.length, to: ids.length + section.decodedTokens });
         for (const id of section.ids) ids.push(id);
@@ -206,6 +252,9 @@ function findControls(
   return [...controls.values()];
 }
 
+/** For libraries whose pipeline alone is used. */
+const noVocabulary: VocabularyJson = { type: "BPE", vocab: {}, merges: [] };
+
 /** Added tokens are left out: finding them is done here, because the library cannot tell markup from content. */
 function buildLibrary(json: TokenizerJson, model: VocabularyJson): Library {
   const parts = { normalizer: json.normalizer, pre_tokenizer: json.preTokenizer, post_processor: null, decoder: null };
@@ -216,7 +265,7 @@ function buildContinuation(json: TokenizerJson, library: Library): Pick<Library,
   const normalizer = withoutPrefix(json.normalizer);
   const preTokenizer = withoutPrefix(json.preTokenizer);
   if (isSame(normalizer, json.normalizer) && isSame(preTokenizer, json.preTokenizer)) return library;
-  return buildLibrary({ ...json, normalizer, preTokenizer }, { type: "BPE", vocab: {}, merges: [] });
+  return buildLibrary({ ...json, normalizer, preTokenizer }, noVocabulary);
 }
 
 const isSame = (a: ComponentJson | null, b: ComponentJson | null) => JSON.stringify(a) === JSON.stringify(b);
