@@ -66,7 +66,7 @@ async function main(args: readonly string[]): Promise<number> {
   });
   const signal = new AbortController().signal;
   let seen = 0;
-  for await (const conversation of prepare(positionals, options, new Funnel(), signal)) {
+  for await (const conversation of prepare(positionals, options, new Funnel(), signal, model)) {
     if (seen++ < index) continue;
     const limits = { role, maxTokens, isLearningEnd: values["learn-end"] };
     const result = await makeExample(conversation, model, limits, signal);

@@ -28,10 +28,13 @@ export interface ModelText {
   readonly contextWindow: number;
 }
 
+/** UTF-16 units of the latest texts whose ids are remembered: splitting counts the tokens of a session whose examples are made next. */
+const rememberedUnits = 2 ** 20;
+
 /** Opens a model folder. Throws EngineError("bad_model") naming it. */
 export async function openModelText(folder: string): Promise<ModelText> {
   const manifest = await readManifest(folder);
-  const { tokenizer, template } = await readTextSide(folder, manifest);
+  const { tokenizer, template } = await readTextSide(folder, manifest, rememberedUnits);
   const { source, specialTokens } = await readChatTemplateFiles(folder);
   const tokenizerFile = manifest.files.get(tokenizerName);
   if (tokenizerFile === undefined) throw badModel(manifestName, `field files does not list ${tokenizerName}`);

@@ -58,7 +58,7 @@ async function run(command: ExportCommand, tell: (line: string) => void, signal:
   const funnel = new Funnel();
   const measures = command.isMeasured ? createMeasures(model) : null;
   async function* incoming(): AsyncGenerator<Incoming> {
-    for await (const conversation of prepare(sources, command.prepare, funnel, signal)) {
+    for await (const conversation of prepare(sources, command.prepare, funnel, signal, model)) {
       if (system === null) yield conversation;
       else yield { ...conversation, system: { ...conversation.system, [role]: system } };
     }

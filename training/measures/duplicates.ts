@@ -1,76 +1,54 @@
 // Owns finding texts that were there before: word for word, or nearly so (MinHash over shingles of five words).
-// It knows texts and ids, and compares each only with the few that share a band of its signature.
-import { createHash } from "node:crypto";
-import { mix32, wordShingles } from "./hashing.ts";
-import { SIGNATURE_LENGTH, estimateJaccard, minHash } from "./min-hash.ts";
-import { normaliseText, plainWords } from "./words.ts";
+// It knows texts and ids; how signatures are found again is near-index.ts's.
+import { wordShingles } from "./hashing.ts";
+import { minHash } from "./min-hash.ts";
+import { NearIndex } from "./near-index.ts";
+import { NumberList } from "./number-list.ts";
+import { SeenTexts } from "./seen-texts.ts";
+import { normalisedWords, normaliseText, ownCopy } from "./words.ts";
 
 const SHINGLE_WORDS = 5;
-/** From this estimated Jaccard similarity on, two texts are near duplicates. */
-const NEAR_DUPLICATE_JACCARD = 0.8;
-/** 21 bands of 6 values let a pair of similarity 0.8 meet with probability 1 − (1 − 0.8⁶)²¹ = 0.998. */
-const BANDS = 21;
-const BAND_VALUES = Math.floor(SIGNATURE_LENGTH / BANDS);
 
 export interface DuplicateMatch {
   readonly kind: "exact" | "near";
   readonly id: string;
 }
 
-/** Remembers every text that repeats none before it. */
+/** Remembers every text that repeats none before it; near duplicates are looked for among the first `mostCompared` of them. */
 export class DuplicateIndex {
-  readonly #exact = new Map<string, string>();
+  readonly #mostCompared: number;
+  readonly #texts = new SeenTexts();
+  /** By the number of the text. A near duplicate has one too, so that its exact copy is told apart as exact. */
   readonly #ids: string[] = [];
-  readonly #signatures: Uint32Array[] = [];
-  /** Band value → the latest text with it; `#previous` leads to the ones before. */
-  readonly #heads = Array.from({ length: BANDS }, () => new Map<number, number>());
-  readonly #previous: Int32Array[] = [];
+  readonly #near = new NearIndex();
+  /** By the place of the signature, the number of its text. */
+  readonly #numbers = new NumberList((length) => new Uint32Array(length));
+  #beyondLimit = 0;
+
+  constructor(mostCompared = Number.POSITIVE_INFINITY) {
+    this.#mostCompared = mostCompared;
+  }
+
+  /** Texts with which no later one was compared for near duplicates. */
+  get beyondLimit(): number {
+    return this.#beyondLimit;
+  }
 
   /** The text that this one repeats, or null: then it is remembered. */
   add(id: string, text: string): DuplicateMatch | null {
-    const digest = createHash("sha256").update(normaliseText(text)).digest("base64");
-    const same = this.#exact.get(digest);
-    if (same !== undefined) return { kind: "exact", id: same };
-    const signature = minHash(wordShingles(plainWords(text), SHINGLE_WORDS));
-    const near = this.#findNear(signature);
-    // The digest of a near duplicate is kept too, so that its exact copy is told apart as exact.
-    this.#exact.set(digest, id);
-    if (near !== null) return { kind: "near", id: near };
-    this.#insert(id, signature);
+    const normalised = normaliseText(text);
+    const { number, isNew } = this.#texts.see(normalised);
+    if (!isNew) return { kind: "exact", id: this.#ids[number]! };
+    this.#ids.push(ownCopy(id));
+    const signature = minHash(wordShingles(normalisedWords(normalised), SHINGLE_WORDS));
+    const near = this.#near.find(signature);
+    if (near !== null) return { kind: "near", id: this.#ids[this.#numbers.at(near)]! };
+    if (this.#near.size >= this.#mostCompared) {
+      this.#beyondLimit += 1;
+      return null;
+    }
+    this.#near.add(signature);
+    this.#numbers.push(number);
     return null;
   }
-
-  #findNear(signature: Uint32Array): string | null {
-    const compared = new Set<number>();
-    for (const [band, heads] of this.#heads.entries()) {
-      let index = heads.get(bandKey(signature, band)) ?? -1;
-      for (; index !== -1; index = this.#previous[index]![band]!) {
-        if (compared.has(index)) continue;
-        compared.add(index);
-        if (estimateJaccard(signature, this.#signatures[index]!) >= NEAR_DUPLICATE_JACCARD) return this.#ids[index]!;
-      }
-    }
-    return null;
-  }
-
-  #insert(id: string, signature: Uint32Array): void {
-    const index = this.#ids.length;
-    const previous = new Int32Array(BANDS);
-    for (const [band, heads] of this.#heads.entries()) {
-      const key = bandKey(signature, band);
-      previous[band] = heads.get(key) ?? -1;
-      heads.set(key, index);
-    }
-    this.#ids.push(id);
-    this.#signatures.push(signature);
-    this.#previous.push(previous);
-  }
-}
-
-function bandKey(signature: Uint32Array, band: number): number {
-  let h = 0;
-  for (let index = band * BAND_VALUES; index < (band + 1) * BAND_VALUES; index += 1) {
-    h = mix32(Math.imul(h, 31) ^ signature[index]!);
-  }
-  return h;
 }

@@ -32,16 +32,16 @@ export function eachCharGram(text: string, min: number, max: number, visit: (has
   }
 }
 
-/** Hashes of every run of `size` words, each once; of all the words together when they are fewer. */
+/** Hashes of every run of `size` words; of all the words together when they are fewer. */
 export function wordShingles(words: readonly string[], size: number): Uint32Array {
   if (words.length === 0) return new Uint32Array();
-  const hashes = words.map(hashText);
-  const shingles = new Set<number>();
-  const last = Math.max(0, words.length - size);
-  for (let start = 0; start <= last; start += 1) {
+  const hashes = Uint32Array.from(words, hashText);
+  const length = Math.min(size, words.length);
+  const shingles = new Uint32Array(words.length - length + 1);
+  for (let start = 0; start < shingles.length; start += 1) {
     let h = FNV_OFFSET;
-    for (const hash of hashes.slice(start, start + size)) h = mix32(Math.imul(h, FNV_PRIME) ^ hash);
-    shingles.add(h);
+    for (let at = start; at < start + length; at += 1) h = mix32(Math.imul(h, FNV_PRIME) ^ hashes[at]!);
+    shingles[start] = h;
   }
-  return Uint32Array.from(shingles);
+  return shingles;
 }

@@ -11,10 +11,12 @@ import type { HumanLikenessModel } from "./human-likeness.ts";
 import { IntentOverlap } from "./intent-overlap.ts";
 import { JudgeScores } from "./judge-scores.ts";
 import type { Judgement } from "./judge-scores.ts";
+import { Mean } from "./mean.ts";
 import { mtldOfText, WordIds } from "./mtld.ts";
 import { Openers } from "./openers.ts";
 import type { JobQuality, QualityDialogue, QualitySnapshot, QualityVerdict } from "./quality-types.ts";
 import { QuestionHabits, rateOf } from "./questions.ts";
+import { SeenTexts } from "./seen-texts.ts";
 import { table5Of } from "./table5.ts";
 import { TopicSpread } from "./topic.ts";
 import { type ScoredDialogue, TurnScores } from "./turn-scores.ts";
@@ -27,26 +29,38 @@ export interface JobQualityOptions {
   readonly encoder?: SentenceEncoder;
   /** null leaves human-likeness unmeasured. */
   readonly humanLikeness?: HumanLikenessModel | null;
+  /** What grows with the data stops growing there, and the snapshot says so; without limits unless given. */
+  readonly limits?: { readonly comparedDialogues: number; readonly corpusWords: number };
 }
 
 /** Words from which on a question's MTLD says more than its length. */
 const LONG_QUESTION_WORDS = 50;
 const SHORT_DIALOGUE_ROUNDS = 2;
+/** Shared, because verdicts are kept. */
+const freshVerdict: QualityVerdict = {
+  isExactDuplicate: false,
+  isNearDuplicate: false,
+  openerCollision: false,
+  duplicateOf: null,
+};
+const collidedVerdict: QualityVerdict = { ...freshVerdict, openerCollision: true };
 
 /** The running quality of one job, judges and scored turns included. */
 export class RunningQuality implements JobQuality {
   readonly #options: JobQualityOptions;
-  readonly #verdicts = new Map<string, QualityVerdict>();
-  readonly #duplicates = new DuplicateIndex();
+  readonly #ids = new SeenTexts();
+  /** By the number of the id. */
+  readonly #verdicts: QualityVerdict[] = [];
+  readonly #duplicates: DuplicateIndex;
   readonly #openers = new Openers();
   readonly #questions = new QuestionHabits();
   readonly #topic: TopicSpread;
   readonly #judges = new JudgeScores();
   readonly #scores = new TurnScores();
   readonly #intents = new IntentOverlap();
-  readonly #words = new WordIds();
-  readonly #mtld = new Distribution();
-  readonly #longMtld = new Distribution();
+  readonly #words: WordIds;
+  readonly #mtld = new Mean();
+  readonly #longMtld = new Mean();
   readonly #turns = new Distribution();
   readonly #session = new Distribution();
   readonly #sessionAsSum = new Distribution();
@@ -59,15 +73,18 @@ export class RunningQuality implements JobQuality {
 
   constructor(options: JobQualityOptions) {
     this.#options = options;
+    this.#duplicates = new DuplicateIndex(options.limits?.comparedDialogues);
+    this.#words = new WordIds(options.limits?.corpusWords);
     this.#topic = new TopicSpread(options.encoder ?? hashedGramEncoder());
   }
 
   add(dialogue: QualityDialogue): QualityVerdict {
-    const known = this.#verdicts.get(dialogue.id);
+    const { number } = this.#ids.see(dialogue.id);
+    const known = this.#verdicts[number];
     if (known !== undefined) return known;
     this.#latest = null;
     const verdict = this.#judge(dialogue);
-    this.#verdicts.set(dialogue.id, verdict);
+    this.#verdicts[number] = verdict;
     return verdict;
   }
 
@@ -103,7 +120,7 @@ export class RunningQuality implements JobQuality {
     this.#counts.drafts += rejectedDrafts + sampled.length;
     if (turns.length === 0) {
       this.#counts.empty += 1;
-      return { isExactDuplicate: false, isNearDuplicate: false, openerCollision: false, duplicateOf: null };
+      return freshVerdict;
     }
     if (roundsOf(dialogue) <= SHORT_DIALOGUE_ROUNDS) this.#counts.short += 1;
     this.#questions.add(id, sampled, given);
@@ -115,14 +132,14 @@ export class RunningQuality implements JobQuality {
     if (duplicate === null) {
       this.#take(dialogue);
       if (opener !== undefined) this.#openers.sample(id, opener, seedKey);
-    } else {
-      this.#counts[duplicate.kind] += 1;
+      return openerCollision ? collidedVerdict : freshVerdict;
     }
+    this.#counts[duplicate.kind] += 1;
     return {
-      isExactDuplicate: duplicate?.kind === "exact",
-      isNearDuplicate: duplicate?.kind === "near",
+      isExactDuplicate: duplicate.kind === "exact",
+      isNearDuplicate: duplicate.kind === "near",
       openerCollision,
-      duplicateOf: duplicate?.id ?? null,
+      duplicateOf: duplicate.id,
     };
   }
 
@@ -163,10 +180,17 @@ export class RunningQuality implements JobQuality {
 
   #measure(): QualitySnapshot {
     const { empty, exact, near, short, human, humanOf, rejected, drafts } = this.#counts;
-    const seen = this.#verdicts.size;
+    const seen = this.#verdicts.length;
     const filled = seen - empty;
     const figures: Omit<QualitySnapshot, "table5" | "alarms"> = {
-      dialogues: { seen, kept: filled - exact - near, empty, exactDuplicates: exact, nearDuplicates: near },
+      dialogues: {
+        seen,
+        kept: filled - exact - near,
+        empty,
+        exactDuplicates: exact,
+        nearDuplicates: near,
+        uncompared: this.#duplicates.beyondLimit,
+      },
       turns: this.#turns.summary(),
       tokens: {
         tokenizer: this.#options.tokenizer.name,
@@ -184,6 +208,8 @@ export class RunningQuality implements JobQuality {
         questions: this.#mtld.count,
         longQuestions: { minWords: LONG_QUESTION_WORDS, mean: this.#longMtld.mean, questions: this.#longMtld.count },
         corpus: this.#words.mtld(),
+        corpusWords: this.#words.length,
+        wordsBeyondLimit: this.#words.beyondLimit,
       },
       humanLikeness: {
         questions: humanOf,

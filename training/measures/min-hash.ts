@@ -9,16 +9,19 @@ const salts = Uint32Array.from({ length: SIGNATURE_LENGTH }, (_, index) => mix32
 
 /** For each of 128 orders of all 32-bit numbers, the member that comes first. An empty set gives the largest values. */
 export function minHash(members: Uint32Array): Uint32Array {
-  const signature = new Uint32Array(SIGNATURE_LENGTH).fill(0xffffffff);
-  for (const member of members) {
-    for (let index = 0; index < SIGNATURE_LENGTH; index += 1) {
+  const signature = new Uint32Array(SIGNATURE_LENGTH);
+  for (let index = 0; index < SIGNATURE_LENGTH; index += 1) {
+    const salt = salts[index]!;
+    let first = 0xffffffff;
+    for (let at = 0; at < members.length; at += 1) {
       // A bijection of 32-bit numbers that differs with the salt stands for a permutation.
-      let h = Math.imul(member ^ salts[index]!, 0x9e3779b1);
+      let h = Math.imul(members[at]! ^ salt, 0x9e3779b1);
       h ^= h >>> 15;
       h = Math.imul(h, 0x85ebca6b);
       h = (h ^ (h >>> 13)) >>> 0;
-      if (h < signature[index]!) signature[index] = h;
+      if (h < first) first = h;
     }
+    signature[index] = first;
   }
   return signature;
 }

@@ -2,6 +2,7 @@
 // It knows openers and the seed item they grew from, nothing of the rest of a dialogue.
 import { hashText } from "./hashing.ts";
 import { jaccard } from "./min-hash.ts";
+import { SeenTexts } from "./seen-texts.ts";
 import { normaliseText, plainWords } from "./words.ts";
 
 /** Openers per seed item that diversity is measured on: all of a small group, a fixed sample of a large one. */
@@ -16,7 +17,7 @@ interface Member {
 
 /** Running over dialogues. */
 export class Openers {
-  readonly #asked = new Set<string>();
+  readonly #asked = new SeenTexts();
   readonly #groups = new Map<string, Member[]>();
   #distance = 0;
   #pairs = 0;
@@ -34,8 +35,7 @@ export class Openers {
   /** Whether the same opener came before from the same seed item (or, in free mode, from any dialogue). */
   collide(opener: string, seedKey: string | null): boolean {
     const key = JSON.stringify([seedKey, normaliseText(opener)]);
-    const isCollision = this.#asked.has(key);
-    this.#asked.add(key);
+    const isCollision = !this.#asked.see(key).isNew;
     this.#count += 1;
     if (isCollision) this.#collisions += 1;
     return isCollision;

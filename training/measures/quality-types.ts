@@ -65,6 +65,8 @@ export interface QualitySnapshot {
     readonly empty: number;
     readonly exactDuplicates: number;
     readonly nearDuplicates: number;
+    /** Kept ones with which no later one was compared for near duplicates, for want of room: with any, `nearDuplicates` is too low. */
+    readonly uncompared: number;
   };
   readonly table5: Table5Row;
   readonly turns: DistributionSummary;
@@ -98,8 +100,10 @@ export interface QualitySnapshot {
     readonly questions: number;
     /** Mean over questions of at least `longWords` words. */
     readonly longQuestions: { readonly minWords: number; readonly mean: number | null; readonly questions: number };
-    /** One MTLD over all questions one after the other. */
+    /** One MTLD over all questions one after the other: over their first `corpusWords` words, `wordsBeyondLimit` more found no room. */
     readonly corpus: number | null;
+    readonly corpusWords: number;
+    readonly wordsBeyondLimit: number;
   };
   readonly humanLikeness: {
     readonly questions: number;

@@ -1,7 +1,8 @@
 // Owns the ways in which sampled questions go wrong: said before in the dialogue, said by other dialogues, saying nothing.
 // It knows questions and the dialogue they belong to, not what else was said there.
-import { createHash } from "node:crypto";
+import { NumberList } from "./number-list.ts";
 import type { Rate } from "./quality-types.ts";
+import { SeenTexts } from "./seen-texts.ts";
 import { normaliseText, plainWords } from "./words.ts";
 
 /** Function words and the small change of conversation, English only. A question of nothing else could be asked anywhere. */
@@ -29,11 +30,17 @@ export function isGenericQuestion(question: string): boolean {
   return contentWords(question).size === 0;
 }
 
-/** Running over dialogues. */
+/** In place of a dialogue: more than one asked the question. */
+const SEVERAL = -1;
+
+/** Running over dialogues; of a question 64 bits of its hash and two numbers are kept. */
 export class QuestionHabits {
-  /** Digest of a question → the dialogue that asked it first; null once a second one did. */
-  readonly #askedBy = new Map<string, string | null>();
-  readonly #times = new Map<string, number>();
+  readonly #asked = new SeenTexts();
+  /** By the number of the question: the dialogue that asked it first, or SEVERAL, and how often it was asked. */
+  readonly #askedBy = new NumberList((length) => new Int32Array(length));
+  readonly #times = new NumberList((length) => new Uint32Array(length));
+  #dialogue = 0;
+  #latestId = "";
   #count = 0;
   #repeats = 0;
   #generic = 0;
@@ -41,6 +48,8 @@ export class QuestionHabits {
 
   /** Takes a dialogue's sampled questions; `given` came before them and may not be repeated either. */
   add(dialogueId: string, questions: readonly string[], given: readonly string[]): void {
+    if (dialogueId !== this.#latestId) this.#dialogue += 1;
+    this.#latestId = dialogueId;
     const earlier = new Set(given.map(normaliseText));
     for (const question of questions) {
       const normalised = normaliseText(question);
@@ -48,7 +57,7 @@ export class QuestionHabits {
       if (earlier.has(normalised)) this.#repeats += 1;
       earlier.add(normalised);
       if (isGenericQuestion(question)) this.#generic += 1;
-      this.#countElsewhere(createHash("md5").update(normalised).digest("base64"), dialogueId);
+      this.#countElsewhere(normalised);
     }
   }
 
@@ -65,16 +74,20 @@ export class QuestionHabits {
   }
 
   // When a second dialogue asks it, every time it was asked so far counts; from then on each one more.
-  #countElsewhere(digest: string, dialogueId: string): void {
-    const times = (this.#times.get(digest) ?? 0) + 1;
-    this.#times.set(digest, times);
-    const asker = this.#askedBy.get(digest);
-    if (asker === undefined) {
-      this.#askedBy.set(digest, dialogueId);
-    } else if (asker === null) {
+  #countElsewhere(question: string): void {
+    const { number, isNew } = this.#asked.see(question);
+    if (isNew) {
+      this.#askedBy.push(this.#dialogue);
+      this.#times.push(1);
+      return;
+    }
+    const times = this.#times.at(number) + 1;
+    this.#times.set(number, times);
+    const asker = this.#askedBy.at(number);
+    if (asker === SEVERAL) {
       this.#askedElsewhere += 1;
-    } else if (asker !== dialogueId) {
-      this.#askedBy.set(digest, null);
+    } else if (asker !== this.#dialogue) {
+      this.#askedBy.set(number, SEVERAL);
       this.#askedElsewhere += times;
     }
   }

@@ -23,9 +23,18 @@ export function normaliseText(text: string): string {
 
 /** Runs of letters, marks and digits of the normalised text, apostrophes inside a word kept. */
 export function plainWords(text: string): string[] {
-  return (
-    normaliseText(text)
-      .replaceAll("’", "'")
-      .match(/[\p{L}\p{M}\p{N}]+(?:'[\p{L}\p{M}\p{N}]+)*/gu) ?? []
-  );
+  return normalisedWords(normaliseText(text));
+}
+
+/** The same of a text that is normalised already. */
+export function normalisedWords(text: string): string[] {
+  return text.replaceAll("’", "'").match(/[\p{L}\p{M}\p{N}]+(?:'[\p{L}\p{M}\p{N}]+)*/gu) ?? [];
+}
+
+/** From so many units on, V8 cuts a word out of a text without copying it. */
+const SLICE_UNITS = 13;
+
+/** The same text, for keeping: a word that was cut out of a longer text would hold all of that text in memory. */
+export function ownCopy(text: string): string {
+  return text.length < SLICE_UNITS ? text : Buffer.from(text, "utf16le").toString("utf16le");
 }

@@ -2,11 +2,10 @@
 // It counts every step in a funnel. What steps do is theirs; what becomes of the conversations is the caller's.
 import { createHash } from "node:crypto";
 import type { ModelRole } from "../../runtime/chat-model.ts";
-import { readManifest } from "../../runtime/manifest.ts";
-import { readTextSide } from "../../runtime/text-side.ts";
 import type { Funnel } from "../clean/funnel.ts";
 import { type CleanRule, createRules, type RuleName } from "../clean/rules.ts";
 import type { Conversation, Origin } from "../conversation.ts";
+import { type ModelText, openModelText } from "../examples/model-text.ts";
 import type { Format } from "../sources/formats.ts";
 import { readSource, type SourceOptions } from "../sources/read-source.ts";
 import type { SplitRule } from "../split/segments.ts";
@@ -54,15 +53,17 @@ interface Split {
 
 /**
  * Reads the sources in order and gives what is left of them; `funnel` is filled on the way. Throws SourceError for a source that
- * cannot be read and EngineError("bad_model") for a broken model folder.
+ * cannot be read and EngineError("bad_model") for a broken model folder. With `model`, the open model that splits, its texts are not
+ * encoded twice where examples are made of them next.
  */
 export async function* prepare(
   sources: readonly string[],
   options: PrepareOptions,
   funnel: Funnel,
   signal: AbortSignal,
+  model: ModelText | null = null,
 ): AsyncGenerator<PreparedConversation, void, undefined> {
-  const split = options.split === null ? null : await readSplit(options.split);
+  const split = options.split === null ? null : await readSplit(options.split, model);
   const rules = createRules(options.rules, options.language);
   // Repeats are remembered in one place, whichever rules a conversation goes by.
   const isActive = (rule: CleanRule, conversation: Conversation): boolean =>
@@ -171,8 +172,10 @@ export function isGroupHeldOut(group: string, { holdout, seed }: Pick<PrepareOpt
   return digest.readUIntBE(0, 6) / 2 ** 48 < holdout;
 }
 
-async function readSplit({ rule, modelFolder, maxTokens }: NonNullable<PrepareOptions["split"]>): Promise<Split> {
-  const manifest = await readManifest(modelFolder);
-  const counter = createTokenCounter(await readTextSide(modelFolder, manifest));
-  return { counter, rule, maxTokens: maxTokens ?? manifest.contextWindow, role: manifest.role };
+async function readSplit(
+  { rule, modelFolder, maxTokens }: NonNullable<PrepareOptions["split"]>,
+  open: ModelText | null,
+): Promise<Split> {
+  const model = open?.folder === modelFolder ? open : await openModelText(modelFolder);
+  return { counter: createTokenCounter(model), rule, maxTokens: maxTokens ?? model.contextWindow, role: model.role };
 }

@@ -50,6 +50,8 @@ describe("the figures of a data set are counted as the paper counts:", () => {
       questions: 3,
       longQuestions: { minWords: 50, mean: null, questions: 0 },
       corpus: mtldOfText("why rust and go tell tales"),
+      corpusWords: 6,
+      wordsBeyondLimit: 0,
     });
   });
   it("stop reasons and the turns' causes are counted", () => {
@@ -98,7 +100,7 @@ it("a duplicate counts in the rates and not in the measures", () => {
   expect(near).toEqual({ isExactDuplicate: false, isNearDuplicate: true, openerCollision: true, duplicateOf: "a" });
   expect(other.openerCollision).toBe(false);
   const { dialogues, rates, turns } = quality.snapshot();
-  expect(dialogues).toEqual({ seen: 4, kept: 2, empty: 0, exactDuplicates: 1, nearDuplicates: 1 });
+  expect(dialogues).toEqual({ seen: 4, kept: 2, empty: 0, exactDuplicates: 1, nearDuplicates: 1, uncompared: 0 });
   expect(turns.n).toBe(2);
   expect(rates.exactDuplicates.rate).toBe(0.25);
   expect(rates.openerCollisions).toEqual({ count: 2, of: 4, rate: 0.5 });
@@ -131,7 +133,7 @@ it("an empty dialogue is counted and measured nowhere", () => {
   quality.add(dialogue("a", [], { stopReason: "error" }));
   quality.add(dialogue("b", [], { stopReason: "error" }));
   const { dialogues, rates, stopReasons, turns } = quality.snapshot();
-  expect(dialogues).toEqual({ seen: 2, kept: 0, empty: 2, exactDuplicates: 0, nearDuplicates: 0 });
+  expect(dialogues).toEqual({ seen: 2, kept: 0, empty: 2, exactDuplicates: 0, nearDuplicates: 0, uncompared: 0 });
   expect(rates.shortDialogues.rate).toBeNull();
   expect(stopReasons).toEqual({ error: 2 });
   expect(turns.n).toBe(0);
