@@ -62,6 +62,7 @@ export const commands = {
     about: "How probable held-out dialogues are to a model of this machine: nats a token, perplexity, bits a byte.",
     flags: {
       model: text("Model folder, or a name in models/."),
+      against: text("A second model, compared on the same turns: the difference of bits a byte with its interval."),
       data: list("Dialogues: a file, a folder, or job:ID for a self-play job (repeatable)."),
       role: text("Whose turns: own (default), other, or both."),
       limit: text("At most so many dialogues of each, drawn with --seed (default all)."),

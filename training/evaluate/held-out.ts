@@ -4,7 +4,7 @@ import { uniform } from "../../runtime/engine/random.ts";
 import { percentile } from "../measures/distribution.ts";
 import type { DialogueScore } from "./score-dialogue.ts";
 
-interface Estimate {
+export interface Estimate {
   readonly value: number;
   /** 95 %, by resampling dialogues. */
   readonly low: number;
@@ -32,15 +32,9 @@ const resamples = 1000;
 /** Equal seeds give equal intervals. */
 export function heldOutFigures(scores: readonly DialogueScore[], seed: number): HeldOutFigures {
   const scored = scores.filter(({ tokens }) => tokens > 0);
-  const draws = Array.from({ length: resamples }, (_, draw) =>
-    sumOf(scored.map((_dialogue, index) => scored[Math.floor(uniform(seed, draw, index) * scored.length)]!)),
-  );
   const total = sumOf(scored);
-  const estimate = (figure: (sum: Sums) => number): Estimate | null => {
-    if (!Number.isFinite(figure(total))) return null;
-    const sorted = draws.map(figure).toSorted((a, b) => a - b);
-    return { value: figure(total), low: percentile(sorted, 0.025) ?? 0, high: percentile(sorted, 0.975) ?? 0 };
-  };
+  const draws = resampled(scored.length, seed, (drawn) => sumOf(drawn.map((index) => scored[index]!)));
+  const estimate = (figure: (sum: Sums) => number) => estimateOf(figure(total), draws.map(figure));
   return {
     dialogues: scored.length,
     turns: scored.reduce((sum, { turns }) => sum + turns, 0),
@@ -48,19 +42,37 @@ export function heldOutFigures(scores: readonly DialogueScore[], seed: number): 
     bytes: total.bytes,
     natsPerToken: estimate(({ nats, tokens }) => nats / tokens),
     perplexity: estimate(({ nats, tokens }) => Math.exp(nats / tokens)),
-    bitsPerByte: estimate(({ nats, bytes }) => nats / Math.LN2 / bytes),
+    bitsPerByte: estimate(bitsPerByteOf),
     splitDialogues: scores.filter(({ windows }) => windows > 1).length,
     leftOutTurns: scores.reduce((sum, { leftOutTurns }) => sum + leftOutTurns, 0),
   };
 }
 
-interface Sums {
+/** What comes of each resampling of so many dialogues: their indices, drawn with replacement. */
+export function resampled<T>(dialogues: number, seed: number, take: (drawn: readonly number[]) => T): readonly T[] {
+  return Array.from({ length: resamples }, (_, draw) =>
+    take(Array.from({ length: dialogues }, (_dialogue, index) => Math.floor(uniform(seed, draw, index) * dialogues))),
+  );
+}
+
+/** A value with the middle 95 % of its resamplings; null where it is none. */
+export function estimateOf(value: number, draws: readonly number[]): Estimate | null {
+  if (!Number.isFinite(value)) return null;
+  const sorted = draws.toSorted((a, b) => a - b);
+  return { value, low: percentile(sorted, 0.025) ?? 0, high: percentile(sorted, 0.975) ?? 0 };
+}
+
+export function bitsPerByteOf({ nats, bytes }: Pick<Sums, "nats" | "bytes">): number {
+  return nats / Math.LN2 / bytes;
+}
+
+export interface Sums {
   readonly nats: number;
   readonly tokens: number;
   readonly bytes: number;
 }
 
-function sumOf(scores: readonly Sums[]): Sums {
+export function sumOf(scores: readonly Sums[]): Sums {
   let nats = 0;
   let tokens = 0;
   let bytes = 0;

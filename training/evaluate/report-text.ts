@@ -1,5 +1,6 @@
 // Owns reports as text for a terminal, tables that are also Markdown. It computes nothing.
 import type { JudgeReport } from "./bench-report.ts";
+import type { HeldOutComparison } from "./compare-held-out.ts";
 import type { HeldOutFigures } from "./held-out.ts";
 import type { Correlations } from "./measured-rows.ts";
 import type { ReviewTally } from "./reviews.ts";
@@ -117,4 +118,27 @@ export function heldOutText(model: string, lines: readonly HeldOutLine[]): strin
     line.bitsPerByte === null ? null : `${line.bitsPerByte.low.toFixed(4)} to ${line.bitsPerByte.high.toFixed(4)}`,
   ]);
   return `Held-out text under ${model}\n\n${textTable(columns, rows, 4)}`;
+}
+
+export interface ComparisonLine extends HeldOutComparison {
+  readonly file: string | null;
+  readonly role: string;
+}
+
+/** Bits a byte of two models on the same turns. */
+export function comparisonText(model: string, against: string, lines: readonly ComparisonLine[]): string {
+  const columns = ["file", "turns of", "n", model, against, "difference", "95 %", "better in", "unpaired"];
+  const rows = lines.map((line) => [
+    line.file ?? "all",
+    line.role,
+    line.dialogues,
+    line.model?.value ?? null,
+    line.against?.value ?? null,
+    line.difference?.value ?? null,
+    line.difference === null ? null : `${line.difference.low.toFixed(4)} to ${line.difference.high.toFixed(4)}`,
+    line.betterDialogues,
+    line.unpaired,
+  ]);
+  const title = `Bits a byte of the same turns; a difference above 0, and above 0 in all of the interval, is for ${model}`;
+  return `${title}\n\n${textTable(columns, rows, 4)}`;
 }

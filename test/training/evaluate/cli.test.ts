@@ -141,6 +141,21 @@ it("held-out dialogues have a perplexity per role, and each model is better at i
   const realm = await bitsOf("realm");
   expect(usergpt["user"]).toBeLessThan(realm["user"]!);
   expect(realm["assistant"]).toBeLessThan(usergpt["assistant"]!);
+
+  const json = join(folder, "pair.json");
+  const flags = ["--model", "usergpt", "--against", "realm", "--data", data, "--role", "both", "--threads", "1"];
+  const { stdout } = await run("perplexity", ...flags, "--json", json);
+  expect(stdout).toContain("Held-out text under realm");
+  expect(stdout).toContain("Bits a byte of the same turns");
+  const { against, ...own } = JSON.parse(await readFile(json, "utf8")) as {
+    against: { model: { id: string }; lines: unknown; comparisons: { role: string; difference: { value: number } }[] };
+  };
+  // What each model has alone, and nothing but the comparison beside it.
+  expect(own).toEqual(JSON.parse(await readFile(join(folder, "usergpt.json"), "utf8")));
+  expect(against.model.id).toBe("realm");
+  expect(against.comparisons.map(({ role, difference }) => [role, difference.value])).toEqual(
+    ["user", "assistant"].map((role) => [role, expect.closeTo(realm[role]! - usergpt[role]!, 12)]),
+  );
 });
 
 it("a scaling curve comes from flags, and correlations from measures and scores alone", async () => {
