@@ -60,7 +60,6 @@ export async function loadModel(
       responseRole: manifest.responseRole,
       vocabSize: opened.engine.vocabSize,
       recommendedSampling,
-      provenance: { ...manifest.provenance, licence: manifest.licence },
     },
     engine: opened.engine,
     tokenizer,

@@ -58,7 +58,7 @@ export async function writeCheckpoint(
         const total = tensors.reduce((sum, { source }) => sum + source.rows * source.columns, 0);
         let done = 0;
         const onValues = (values: number) => onProgress({ phase: "weights", done: (done += values), total });
-        await writeSafetensors(join(work, WEIGHTS_FILE), tensors, onValues, signal);
+        await writeSafetensors(join(work, WEIGHTS_FILE), tensors, { type: "F32", onValues, signal });
         await copyTokenFiles(modelFolder, work);
         await writeFile(join(work, CONFIG_FILE), `${JSON.stringify(inFloat32(config), null, 2)}\n`);
         signal.throwIfAborted();

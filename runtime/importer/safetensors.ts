@@ -9,7 +9,8 @@ import { badModel, isObject, parseJsonObject } from "./json.ts";
 const LENGTH_BYTES = 8;
 /** The format's own limit. */
 const MAX_HEADER_BYTES = 100_000_000;
-const BYTES_PER_VALUE = { F32: 4, F16: 2, BF16: 2 } as const;
+/** Of the types whose values are read and written. */
+export const VALUE_BYTES = { F32: 4, F16: 2, BF16: 2 } as const;
 /** Types that other checkpoints may hold: their size is needed to check a header, their values are never read. */
 const OTHER_BYTES: Readonly<Record<string, number>> = {
   F64: 8,
@@ -26,7 +27,7 @@ const OTHER_BYTES: Readonly<Record<string, number>> = {
   F8_E5M2: 1,
 };
 
-export type FloatType = keyof typeof BYTES_PER_VALUE;
+export type FloatType = keyof typeof VALUE_BYTES;
 
 export interface TensorEntry {
   readonly name: string;
@@ -41,6 +42,8 @@ export interface TensorEntry {
 export interface SafetensorsFile {
   readonly fileName: string;
   readonly tensors: ReadonlyMap<string, TensorEntry>;
+  /** What the file says about itself; entries that are no text are left out. */
+  readonly metadata: Readonly<Record<string, string>>;
   /** Fills `target` with the tensor's values from `firstValue` on. The tensor must be of a FloatType. */
   readValues(tensor: TensorEntry, firstValue: number, target: Float32Array): Promise<void>;
   close(): Promise<void>;
@@ -51,14 +54,15 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   const fileName = basename(path);
   const handle = await open(path, "r");
   try {
-    const tensors = await readHeader(handle, fileName);
+    const { tensors, metadata } = await readHeader(handle, fileName);
     let scratch = new Uint8Array(0);
     return {
       fileName,
       tensors,
+      metadata,
       async readValues(tensor, firstValue, target) {
         const type = floatType(tensor, fileName);
-        const bytesPerValue = BYTES_PER_VALUE[type];
+        const bytesPerValue = VALUE_BYTES[type];
         const bytes = target.length * bytesPerValue;
         if (scratch.length < bytes) scratch = new Uint8Array(bytes);
         const raw = scratch.subarray(0, bytes);
@@ -92,7 +96,10 @@ export function decodeFloats(type: FloatType, raw: Uint8Array, target: Float32Ar
   }
 }
 
-async function readHeader(handle: FileHandle, fileName: string): Promise<Map<string, TensorEntry>> {
+async function readHeader(
+  handle: FileHandle,
+  fileName: string,
+): Promise<Pick<SafetensorsFile, "tensors" | "metadata">> {
   const { size } = await handle.stat();
   if (size < LENGTH_BYTES) throw badModel(fileName, `is ${size} bytes long, too short for a safetensors file`);
   const lengthField = new Uint8Array(LENGTH_BYTES);
@@ -112,7 +119,11 @@ async function readHeader(handle: FileHandle, fileName: string): Promise<Map<str
     .filter(([name]) => name !== "__metadata__")
     .map(([name, entry]) => parseEntry(name, entry, fileName, dataStart));
   assertTiled(tensors, fileName, dataStart, size);
-  return new Map(tensors.map((tensor) => [tensor.name, tensor]));
+  const { __metadata__: metadata } = header;
+  const texts = Object.entries(isObject(metadata) ? metadata : {}).filter(
+    (entry): entry is [string, string] => typeof entry[1] === "string",
+  );
+  return { tensors: new Map(tensors.map((tensor) => [tensor.name, tensor])), metadata: Object.fromEntries(texts) };
 }
 
 function parseEntry(name: string, entry: unknown, fileName: string, dataStart: number): TensorEntry {
@@ -123,7 +134,7 @@ function parseEntry(name: string, entry: unknown, fileName: string, dataStart: n
   if (!isIndexList(shape)) throw fail("has a broken shape");
   if (!isIndexList(offsets) || offsets.length !== 2) throw fail("has broken data_offsets");
   const [begin = 0, end = 0] = offsets;
-  const bytesPerValue = { ...OTHER_BYTES, ...BYTES_PER_VALUE }[dtype];
+  const bytesPerValue = { ...OTHER_BYTES, ...VALUE_BYTES }[dtype];
   if (bytesPerValue === undefined) throw fail(`has the unknown dtype ${dtype}`);
   const expected = shape.reduce((product, size) => product * size, bytesPerValue);
   if (end - begin !== expected) {

@@ -24,14 +24,14 @@ const DEVICES: Readonly<Record<DeviceName, Device>> = {
 };
 
 /**
- * The device to use for a choice, for a model whose keys and values are of `kvElement`; tried out by attaching its
- * provider to throw-away session options. `auto` takes CUDA when it can be had, else the CPU, and reports why through
+ * The device to use for a choice, for a model whose keys and values are of `kvElement` (null where none are kept); tried
+ * out by attaching its provider to throw-away session options. `auto` takes CUDA when it can be had, else the CPU, and reports why through
  * `onFallback`. Throws EngineError("device_unavailable") with the reason when a named device cannot be had.
  */
 export function chooseDevice(
   api: OrtApi,
   choice: DeviceChoice,
-  kvElement: ElementType,
+  kvElement: ElementType | null,
   onFallback: (reason: string) => void,
 ): Device {
   if (choice !== "auto") {
@@ -68,8 +68,8 @@ function appendCuda(api: OrtApi, sessionOptions: Pointer): void {
   }
 }
 
-function probe(api: OrtApi, device: Device, kvElement: ElementType): void {
-  if (!device.kvElements.includes(kvElement)) {
+function probe(api: OrtApi, device: Device, kvElement: ElementType | null): void {
+  if (kvElement !== null && !device.kvElements.includes(kvElement)) {
     throw new EngineError(
       "device_unavailable",
       `The device "${device.name}" cannot be used: it takes no ${kvElement} keys and values; import the model with \`--kv ${device.kvElements[0]}\`.`,

@@ -14,11 +14,25 @@ export type GraphSource = { readonly path: string } | { readonly bytes: Uint8Arr
 
 const OPTIMIZE_ALL = 99;
 
+export interface SessionOptions {
+  /**
+   * Whether memory is planned as one block after the first run (the default): quicker where every run has the same shapes.
+   * Where shapes change, or the first run's memory is most of what there is, it is kept twice.
+   */
+  readonly isMemoryPlanned?: boolean;
+}
+
 /** Loads a graph onto a device, off the event loop. */
-export async function openSession(environment: Environment, device: Device, source: GraphSource): Promise<Session> {
+export async function openSession(
+  environment: Environment,
+  device: Device,
+  source: GraphSource,
+  { isMemoryPlanned = true }: SessionOptions = {},
+): Promise<Session> {
   const { api } = environment;
   const options = api.create("CreateSessionOptions");
   try {
+    if (!isMemoryPlanned) api.call("DisableMemPattern", options);
     api.call("SetSessionGraphOptimizationLevel", options, OPTIMIZE_ALL);
     api.call("DisablePerSessionThreads", options);
     api.call("AddSessionConfigEntry", options, "session.set_denormal_as_zero", "1");
