@@ -6,7 +6,7 @@ import { readme } from "./readme.ts";
 
 export const tokenized: Format = {
   name: "tokenized",
-  trainer: "training/recipes, or any trainer that takes `input_ids` and `labels`",
+  trainer: "`npm run train`, or any trainer that takes `input_ids` and `labels`",
   userSide: "ids",
   needsModel: true,
   masksContext: true,
@@ -27,7 +27,7 @@ export const tokenized: Format = {
       "token is trained, and -100 elsewhere. Shift by one as usual: the label at a place is what the model is to say there.",
       "",
       "```sh",
-      "npm run train -- --recipe pytorch --data THIS_FOLDER …",
+      "npm run train -- --data THIS_FOLDER …",
       "```",
     ]),
   }),

@@ -3,20 +3,20 @@
 import { parseArgs } from "node:util";
 import { parseImportArguments } from "../../runtime/importer/cli-options.ts";
 import type { ImportOptions } from "../../runtime/importer/import-checkpoint.ts";
-import { RECIPE_FLAGS, recipeFlagHelp, recipeFlagProblem } from "./recipe-flags.ts";
+import { RECIPE_FLAGS, recipeFlagHelp, recipeFlagProblem, type RecipeName, RECIPES } from "./recipe-flags.ts";
 
 export const TRAIN_HELP = `Usage: npm run train -- --data EXPORT --base CHECKPOINT --role user|assistant --id NAME [options]
 
 Trains a model on a pre-tokenized export, imports the result, checks that the imported model computes what was trained, and
 puts it among the served models. Interrupted, it leaves a checkpoint: the same command with --resume goes on.
 
-  --recipe pytorch              Who trains: training/recipes/pytorch [pytorch]
+  --recipe onnx|pytorch         Who trains: training/onnx, without Python, or training/recipes/pytorch [onnx]
   --data EXPORT                 Folder with train.jsonl, heldout.jsonl and meta.json
   --run-folder FOLDER           Where checkpoints, log and result go [runs/ID]
   --resume                      Go on with the run in --run-folder
-  --trained                     The recipe was run elsewhere and --run-folder brought back: only import, check and register
-  --python PATH                 The Python to use [$REALCHAT_PYTHON, else python3]
+  --python PATH                 The Python to use [$REALCHAT_PYTHON, else python3] (--recipe pytorch)
   --processes N                 More than 1 starts torchrun: one process a device, weights shared out (FSDP) [1]
+                                (--recipe pytorch)
 
 The model that is put in place (as in npm run import):
   --id NAME --role user|assistant --precision P --head-precision P --block-size N --kv T --accuracy-level N
@@ -29,6 +29,7 @@ ${recipeFlagHelp()}
 `;
 
 export interface TrainOptions {
+  readonly recipe: RecipeName;
   readonly dataFolder: string;
   readonly runFolder: string;
   /** Where the template and the tokenizer come from. */
@@ -36,8 +37,6 @@ export interface TrainOptions {
   /** Null for a model from scratch. */
   readonly baseFolder: string | null;
   readonly isResuming: boolean;
-  /** The recipe has finished in the run folder already. */
-  readonly isTrained: boolean;
   /** Null for the environment's. */
   readonly python: string | null;
   readonly processes: number;
@@ -63,7 +62,6 @@ const OWN_FLAGS = {
   data: TEXT,
   "run-folder": TEXT,
   resume: SWITCH,
-  trained: SWITCH,
   python: TEXT,
   processes: TEXT,
   help: SWITCH,
@@ -113,8 +111,7 @@ function optionsOf(values: Values, now: Date): TrainOptions {
     const value = values[name];
     return typeof value === "string" && value !== "" ? value : null;
   };
-  const recipe = text("recipe") ?? "pytorch";
-  if (recipe !== "pytorch") throw new Refusal(`--recipe must be pytorch, found "${recipe}"`);
+  const recipe = recipeOf(text("recipe") ?? RECIPES[0]);
   const dataFolder = text("data");
   if (dataFolder === null) throw new Refusal("--data is needed: the folder of a pre-tokenized export");
   const settings: Record<string, string | boolean> = {};
@@ -122,36 +119,46 @@ function optionsOf(values: Values, now: Date): TrainOptions {
   for (const name of Object.keys(RECIPE_FLAGS)) {
     const value = values[name];
     if (value === undefined) continue;
+    assertRecipe(name, RECIPE_FLAGS[name]?.only, recipe);
     const problem = typeof value === "string" ? recipeFlagProblem(name, value) : null;
     if (problem !== null) throw new Refusal(`--${name} ${problem}`);
     settings[name] = value;
     // One argument, so that a value may begin with a dash.
     recipeArguments.push(value === true ? `--${name}` : `--${name}=${value}`);
   }
-  if (values["trained"] === true && values["resume"] === true) {
-    throw new Refusal("--trained and --resume exclude each other: a run that can be resumed has not ended");
-  }
   const baseFolder = text("base");
   if (baseFolder === null && text("method") === "lora") throw new Refusal("--method lora needs --base");
   if (baseFolder !== null && text("config") !== null) throw new Refusal("--base and --config exclude each other");
   const tokenizerFolder = text("tokenizer") ?? baseFolder;
   if (tokenizerFolder === null) throw new Refusal("a model from scratch needs --tokenizer, a folder with token files");
+  for (const name of ["python", "processes"]) if (text(name) !== null) assertRecipe(name, "pytorch", recipe);
   const processes = Number(text("processes") ?? "1");
   if (!Number.isSafeInteger(processes) || processes < 1) throw new Refusal("--processes must be a positive integer");
   const importing = importOptions(values, now);
   return {
+    recipe,
     dataFolder,
     runFolder: text("run-folder") ?? `runs/${importing.id}`,
     tokenizerFolder,
     baseFolder,
     isResuming: values["resume"] === true,
-    isTrained: values["trained"] === true,
     python: text("python"),
     processes,
     recipeArguments,
     recipeSettings: settings,
     importing,
   };
+}
+
+function recipeOf(name: string): RecipeName {
+  const recipe = RECIPES.find((known) => known === name);
+  if (recipe === undefined) throw new Refusal(`--recipe must be ${RECIPES.join(" or ")}, found "${name}"`);
+  return recipe;
+}
+
+/** A flag that only one recipe has would be ignored by another. */
+function assertRecipe(flag: string, only: RecipeName | undefined, recipe: RecipeName): void {
+  if (only !== undefined && only !== recipe) throw new Refusal(`--${flag} is a flag of --recipe ${only} alone`);
 }
 
 /** By the importer's own reading of its flags; the checkpoint's folder is known later. */

@@ -6,7 +6,7 @@ import type { ImportCheck } from "./check-import.ts";
 import { parseTrainArguments, TRAIN_HELP, type TrainOptions } from "./cli-options.ts";
 import { PythonError } from "./python.ts";
 import { TrainingView } from "./terminal-view.ts";
-import { pytorchTrainer, train } from "./train.ts";
+import { recipeTrainer, train } from "./train.ts";
 
 const command = parseTrainArguments(process.argv.slice(2), new Date());
 if (command.kind === "help") {
@@ -34,7 +34,7 @@ async function run(options: TrainOptions): Promise<number> {
         display.update(progress);
       },
     };
-    const outcome = await train(options, pytorchTrainer(options, python), hooks, abort.signal);
+    const outcome = await train(options, recipeTrainer(options, python), hooks, abort.signal);
     view.end();
     display.end();
     if (outcome.kind === "interrupted") {

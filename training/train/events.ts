@@ -13,14 +13,15 @@ const eventSchema = z.discriminatedUnion("event", [
     trained_parameters: count,
     device: z.string(),
     processes: count,
-    // Of train.jsonl.
-    train_sha256: z.string().optional(),
     train_examples: count,
     train_tokens: count,
     trained_tokens: count,
     heldout_examples: count,
     cut_examples: count,
     dropped_examples: count,
+    /** As estimated before the start, and what is free; recipes that do not estimate leave them out. */
+    memory_bytes: count.optional(),
+    available_bytes: count.optional(),
   }),
   z.object({
     event: z.literal("step"),

@@ -1,9 +1,17 @@
-// Owns the flags that `npm run train` hands on to the PyTorch recipe: their names, what they hold and their help.
-// The recipe reads them once more by itself (training/recipes/pytorch/options.py); a test holds both lists together.
+// Owns the flags that `npm run train` hands on to a recipe: their names, what they hold, their help, and which recipe has them.
+// Recipes read them once more by themselves (training/onnx/options.ts, training/recipes/pytorch/options.py); tests hold all
+// lists together.
+
+/** The first is taken where none is named. */
+export const RECIPES = ["onnx", "pytorch"] as const;
+
+export type RecipeName = (typeof RECIPES)[number];
 
 interface RecipeFlag {
   readonly kind: "text" | "integer" | "number" | "switch";
   readonly help: string;
+  /** The one recipe that has it; without it all have. */
+  readonly only?: RecipeName;
 }
 
 export const RECIPE_FLAGS: Readonly<Record<string, RecipeFlag>> = {
@@ -22,9 +30,12 @@ export const RECIPE_FLAGS: Readonly<Record<string, RecipeFlag>> = {
   method: { kind: "text", help: "full or lora [full]" },
   "lora-rank": { kind: "integer", help: "Rank of the adapters [16]" },
   "lora-alpha": { kind: "number", help: "Scale of the adapters, times the rank [32]" },
-  "lora-dropout": { kind: "number", help: "Share of what goes into the adapters that is dropped [0]" },
+  "lora-dropout": {
+    kind: "number",
+    help: "Share of what goes into the adapters that is dropped [0]",
+    only: "pytorch",
+  },
   "train-on": { kind: "text", help: "labels, or all: every token is in the loss, for a base model [labels]" },
-  pack: { kind: "switch", help: "Join examples into sequences of the whole context, for a base model" },
   epochs: { kind: "number", help: "Passes over the data [3]" },
   "max-steps": { kind: "integer", help: "End after so many optimizer steps" },
   "batch-tokens": { kind: "integer", help: "Most tokens of one batch of one device, padding included [16384]" },
@@ -44,12 +55,23 @@ export const RECIPE_FLAGS: Readonly<Record<string, RecipeFlag>> = {
   "save-dtype": { kind: "text", help: "float32, float16 or bfloat16 for the checkpoint [float32]" },
   device: { kind: "text", help: "auto, cpu or cuda [auto]" },
   threads: { kind: "integer", help: "CPU threads [all]" },
+  "ignore-memory": { kind: "switch", help: "Start even where memory is estimated not to suffice", only: "onnx" },
 };
+
+/** The flags that a recipe has. */
+export function recipeFlags(recipe: RecipeName): [string, RecipeFlag][] {
+  return Object.entries(RECIPE_FLAGS).filter(([, { only }]) => only === undefined || only === recipe);
+}
 
 /** The help of all of them, one a line. */
 export function recipeFlagHelp(): string {
   const names = Object.entries(RECIPE_FLAGS);
-  return names.map(([name, { kind, help }]) => `  ${`--${name}${argumentOf[kind]}`.padEnd(30)}${help}`).join("\n");
+  return names
+    .map(([name, { kind, help, only }]) => {
+      const where = only === undefined ? "" : ` (--recipe ${only})`;
+      return `  ${`--${name}${argumentOf[kind]}`.padEnd(30)}${help}${where}`;
+    })
+    .join("\n");
 }
 
 /** Why a value cannot be the flag's, as the end of a sentence; null when it can. */

@@ -9,6 +9,7 @@ export interface ViewStream {
   write(text: string): unknown;
 }
 
+type StartEvent = RecipeEvent & { readonly event: "start" };
 type StepEvent = RecipeEvent & { readonly event: "step" };
 
 export class TrainingView {
@@ -78,7 +79,7 @@ function number(value: number): string {
   return value.toLocaleString("en-US");
 }
 
-function opening(event: RecipeEvent & { readonly event: "start" }): string[] {
+function opening(event: StartEvent): string[] {
   const from = event.step === 0 ? "" : `, from step ${event.step}`;
   const devices = event.processes === 1 ? event.device : `${event.processes} processes on ${event.device}`;
   const left = [
@@ -90,7 +91,14 @@ function opening(event: RecipeEvent & { readonly event: "start" }): string[] {
     `${number(event.train_examples)} examples, ${number(event.train_tokens)} tokens, ${number(event.trained_tokens)} of them in the loss; ` +
       `${number(event.heldout_examples)} held out`,
     ...(left.length === 0 ? [] : [left.join("; ")]),
+    ...memoryLine(event),
   ];
+}
+
+function memoryLine({ memory_bytes: needed, available_bytes: free }: StartEvent): string[] {
+  if (needed === undefined) return [];
+  const ofFree = free === undefined ? "" : ` of ${(free / 1e9).toFixed(1)} GB that are free`;
+  return [`about ${(needed / 1e9).toFixed(1)} GB of memory${ofFree}`];
 }
 
 function stepText(event: StepEvent, heldoutLoss: number | null): string {

@@ -12,12 +12,12 @@ import { readChatTemplateFiles } from "../../runtime/text/chat-template-files.ts
 import type { TrainOptions } from "./cli-options.ts";
 import type { RecipeEvent } from "./events.ts";
 import { type ExportFolder, readExportFolder } from "./export-folder.ts";
-import { type FinishedRun, finishedRun } from "./finished-run.ts";
 import { checkPython } from "./python.ts";
 import { type RecipeCommand, type RecipeEnding, runRecipe } from "./recipe-run.ts";
 import { type Registered, register } from "./register.ts";
 
-const recipeScript = fileURLToPath(new URL("../recipes/pytorch/train.py", import.meta.url));
+const pytorchScript = fileURLToPath(new URL("../recipes/pytorch/train.py", import.meta.url));
+const onnxScript = fileURLToPath(new URL("../onnx/cli.ts", import.meta.url));
 
 export interface TrainHooks {
   readonly onEvent: (event: RecipeEvent) => void;
@@ -28,24 +28,30 @@ export type TrainOutcome =
   | { readonly kind: "registered"; readonly registered: Registered }
   | { readonly kind: "interrupted"; readonly step: number };
 
-/** How the recipe is run: the real one, or a stand-in that speaks as it does. */
+/** How a recipe is run: a real one, or a stand-in that speaks as they do. */
 export interface Trainer {
   /** Throws when it cannot run at all. */
   readonly check: (signal: AbortSignal) => Promise<void>;
   readonly command: RecipeCommand;
 }
 
-/** The PyTorch recipe with a Python. */
-export function pytorchTrainer(options: TrainOptions, python: string): Trainer {
-  const { dataFolder, runFolder, isResuming, recipeArguments, processes, tokenizerFolder } = options;
-  const launch = ["-m", "torch.distributed.run", "--standalone", `--nproc-per-node=${processes}`];
+/** The recipe that the options name; `python` is for the one that needs it. */
+export function recipeTrainer(options: TrainOptions, python: string): Trainer {
+  const { recipe, dataFolder, runFolder, isResuming, recipeArguments, processes, tokenizerFolder } = options;
   const own = [`--data=${dataFolder}`, `--run-folder=${runFolder}`, ...(isResuming ? ["--resume"] : [])];
   const tokenizer = recipeArguments.some((argument) => argument.startsWith("--tokenizer="))
     ? []
     : [`--tokenizer=${tokenizerFolder}`];
-  const args = [...(processes > 1 ? launch : []), recipeScript, ...own, ...recipeArguments, ...tokenizer];
+  const args = [...own, ...recipeArguments, ...tokenizer];
+  if (recipe === "onnx") {
+    return { check: () => Promise.resolve(), command: { program: process.execPath, args: [onnxScript, ...args] } };
+  }
+  const launch = ["-m", "torch.distributed.run", "--standalone", `--nproc-per-node=${processes}`];
   const packages = ["torch", "transformers", ...(options.recipeSettings["method"] === "lora" ? ["peft"] : [])];
-  return { check: (signal) => checkPython(python, packages, signal), command: { program: python, args } };
+  return {
+    check: (signal) => checkPython(python, packages, signal),
+    command: { program: python, args: [...(processes > 1 ? launch : []), pytorchScript, ...args] },
+  };
 }
 
 /**
@@ -68,9 +74,8 @@ export async function train(
     throw refused(`${options.dataFolder} trains the ${data.role}'s turns, and --role is ${importing.role}`);
   }
   await assertTemplate(tokenizerFolder, data.templateHash);
-  const finished = options.isTrained ? await finishedRun(runFolder) : null;
-  if (finished !== null) assertData(options.dataFolder, data, finished);
-  const ending = finished?.ending ?? (await runTrainer(trainer, hooks, signal));
+  await trainer.check(signal);
+  const ending = await runRecipe(trainer.command, hooks.onEvent, signal);
   if (ending.kind === "interrupted") return ending;
   const registered = await register(
     {
@@ -82,17 +87,12 @@ export async function train(
       },
       runFolder,
       templateHash: data.templateHash,
-      training: await describe(options, finished?.settings ?? ownSettings(options), data, ending, signal),
+      training: await describe(options, data, ending, signal),
     },
     hooks.onImport,
     signal,
   );
   return { kind: "registered", registered };
-}
-
-async function runTrainer(trainer: Trainer, hooks: TrainHooks, signal: AbortSignal): Promise<RecipeEnding> {
-  await trainer.check(signal);
-  return runRecipe(trainer.command, hooks.onEvent, signal);
 }
 
 /** Before hours of training, what would only be found after them. */
@@ -106,29 +106,18 @@ async function assertTemplate(folder: string, wanted: string): Promise<void> {
   );
 }
 
-/** What the run says it was trained on must be what is named here: the manifest will say so. */
-function assertData(folder: string, data: ExportFolder, { dataSha256 }: FinishedRun): void {
-  if (dataSha256 === undefined || dataSha256 === data.sha256["train.jsonl"]) return;
-  throw refused(`the run was trained on a train.jsonl with SHA-256 ${dataSha256}, which is not that of ${folder}`);
-}
-
-function ownSettings({ recipeSettings, processes }: TrainOptions): Record<string, unknown> {
-  const { base: _base, config: _config, tokenizer: _tokenizer, ...settings } = recipeSettings;
-  return { ...settings, processes };
-}
-
 async function describe(
   options: TrainOptions,
-  settings: Readonly<Record<string, unknown>>,
   data: ExportFolder,
   ending: RecipeEnding & { readonly kind: "done" },
   signal: AbortSignal,
 ): Promise<Record<string, unknown>> {
-  const { baseFolder } = options;
+  const { recipe, baseFolder, recipeSettings, processes } = options;
+  const { base: _base, config: _config, tokenizer: _tokenizer, ...settings } = recipeSettings;
   const { best, best_step: bestStep, steps } = ending.event;
   return {
-    recipe: "pytorch",
-    settings,
+    recipe,
+    settings: { ...settings, ...(recipe === "pytorch" ? { processes } : {}) },
     steps,
     ...(best === undefined ? {} : { heldoutLoss: best, bestStep }),
     role: data.role,

@@ -39,8 +39,7 @@ describe("a method an endpoint does not have is answered with 405 and those it h
   it.each([
     ["GET", "/v1/chat/completions", "POST"],
     ["OPTIONS", "/v1/chat/completions", "POST"],
-    ["PATCH", "/v1/models/realm", "GET, HEAD, DELETE"],
-    ["PUT", "/v1/models/realm/load", "POST"],
+    ["DELETE", "/v1/models/realm", "GET, HEAD"],
     ["POST", "/v1/models", "GET, HEAD"],
     ["POST", "/health", "GET, HEAD"],
     ["PUT", "/ready", "GET, HEAD"],

@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parseTrainArguments, TRAIN_HELP } from "../../../training/train/cli-options.ts";
-import { RECIPE_FLAGS } from "../../../training/train/recipe-flags.ts";
+import { DEFAULTS } from "../../../training/onnx/options.ts";
+import { RECIPE_FLAGS, recipeFlags } from "../../../training/train/recipe-flags.ts";
 
 const now = new Date("2026-01-02T03:04:05Z");
 const needed = ["--data=exports/user", "--base=seed", "--id=mine", "--role=user"];
@@ -21,6 +22,7 @@ function sentence(...args: readonly string[]): string {
 
 test("a plain command trains into runs/ID and imports as the importer would", () => {
   expect(parse(...needed)).toMatchObject({
+    recipe: "onnx",
     dataFolder: "exports/user",
     runFolder: "runs/mine",
     baseFolder: "seed",
@@ -43,12 +45,16 @@ test("flags of the recipe are handed on as they are, those of the importer are n
 describe("refused", () => {
   test.each([
     [["--base=seed", "--id=mine", "--role=user"], "--data is needed: the folder of a pre-tokenized export"],
-    [[...needed, "--recipe=jax"], '--recipe must be pytorch, found "jax"'],
+    [[...needed, "--recipe=jax"], '--recipe must be onnx or pytorch, found "jax"'],
+    [[...needed, "--lora-dropout=0.1"], "--lora-dropout is a flag of --recipe pytorch alone"],
+    [[...needed, "--python=python3"], "--python is a flag of --recipe pytorch alone"],
+    [[...needed, "--processes=2"], "--processes is a flag of --recipe pytorch alone"],
+    [[...needed, "--recipe=pytorch", "--ignore-memory"], "--ignore-memory is a flag of --recipe onnx alone"],
     [[...needed, "--layers=two"], '--layers must be a whole number, found "two"'],
     [[...needed, "--lr=-1"], '--lr must be a number that is not negative, found "-1"'],
     [[...needed, "--lr="], '--lr must be a number that is not negative, found ""'],
     [[...needed, "--config=c.json"], "--base and --config exclude each other"],
-    [[...needed, "--processes=0"], "--processes must be a positive integer"],
+    [[...needed, "--recipe=pytorch", "--processes=0"], "--processes must be a positive integer"],
     [["--data=d", "--id=i", "--role=user", "--method=lora"], "--method lora needs --base"],
     [
       ["--data=d", "--id=i", "--role=user", "--layers=2"],
@@ -65,20 +71,36 @@ describe("refused", () => {
   });
 });
 
-test("the recipe's own flags are the ones that the command hands on", () => {
+test("the PyTorch recipe's own flags are the ones that the command hands on", () => {
   const source = readFileSync(join(import.meta.dirname, "../../../training/recipes/pytorch/options.py"), "utf8");
   const own = new Set(["--data", "--run-folder", "--resume"]);
   const flags = [...source.matchAll(/\badd\("(--[a-z-]+)"/g)].map(([, name = ""]) => name);
   expect(flags.filter((name) => !own.has(name)).toSorted()).toEqual(
-    Object.keys(RECIPE_FLAGS)
-      .map((name) => `--${name}`)
+    recipeFlags("pytorch")
+      .map(([name]) => `--${name}`)
       .toSorted(),
   );
-  for (const [, flag = "", value = ""] of source.matchAll(/\badd\("--([a-z-]+)",.*default=([\d.e-]+)/g)) {
-    const told = Number(/\[([\d.e-]+)[^[]*\]$/.exec(RECIPE_FLAGS[flag]?.help ?? "")?.[1]);
-    expect({ flag, told }).toEqual({ flag, told: Number(value) });
+  const defaults = [...source.matchAll(/\badd\("--([a-z-]+)",.*default=([\d.e-]+)/g)];
+  expect(defaults.length).toBeGreaterThan(10);
+  for (const [, flag = "", value = ""] of defaults) {
+    expect({ flag, told: toldDefault(flag) }).toEqual({ flag, told: Number(value) });
   }
 });
+
+test("so are those of the recipe on ONNX Runtime, and its defaults are those that the help tells", () => {
+  const flags = recipeFlags("onnx").map(([name]) => name);
+  expect(Object.keys(DEFAULTS).toSorted()).toEqual(flags.toSorted());
+  for (const [flag, value] of Object.entries(DEFAULTS).filter((entry) => typeof entry[1] === "number")) {
+    expect({ flag, told: toldDefault(flag) }).toEqual({ flag, told: value });
+  }
+  for (const [flag, value] of Object.entries(DEFAULTS).filter((entry) => typeof entry[1] === "string")) {
+    expect(RECIPE_FLAGS[flag]?.help).toContain(`[${String(value)}]`);
+  }
+});
+
+function toldDefault(flag: string): number {
+  return Number(/\[([\d.e-]+)[^[]*\]$/.exec(RECIPE_FLAGS[flag]?.help ?? "")?.[1]);
+}
 
 test("help names every flag", () => {
   for (const name of Object.keys(RECIPE_FLAGS)) expect(TRAIN_HELP).toContain(`--${name}`);

@@ -28,7 +28,7 @@ test("a Python that is not there is a sentence, and exit code 2", async () => {
   const { dataFolder, checkpoint } = await recordedRun(folder);
   const models = join(folder, "models");
   const flags = [`--data=${dataFolder}`, `--base=${checkpoint}`, "--id=mine", "--role=user", `--out=${models}`];
-  expect(run(...flags, "--python=no-such-python")).toEqual({
+  expect(run(...flags, "--recipe=pytorch", "--python=no-such-python")).toEqual({
     status: 2,
     stdout: "",
     stderr:

@@ -1,8 +1,7 @@
 // Tokens of dialogues that another gateway plays, on a real PostgreSQL server.
 import { Client } from "pg";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { createServices } from "../../../../server/services.ts";
-import type { JobService } from "../../../../server/selfplay/jobs/job-service.ts";
+import { JobService } from "../../../../server/selfplay/jobs/job-service.ts";
 import { jobEventFrames } from "../../../../server/selfplay/jobs/job-events.ts";
 import { captureLog, scriptedCatalog, testConfig, testMetrics } from "../../../support/app-harness.ts";
 import { type PostgresServer, startPostgres } from "../../../support/postgres.ts";
@@ -44,12 +43,12 @@ function gateway(models: readonly ScriptedModel[]): JobService {
   const metrics = testMetrics();
   metrics.describe(models.map(({ info }) => info));
   const config = testConfig({ databaseUrl });
-  const services = createServices({ catalog: scriptedCatalog(models), config, log: captureLog().log, metrics });
+  const jobs = new JobService({ catalog: scriptedCatalog(models), config, log: captureLog().log, metrics });
   onTestFinished(async () => {
-    await services.drain(AbortSignal.abort());
-    await services.close();
+    await jobs.drain(AbortSignal.abort());
+    await jobs.close();
   });
-  return services.jobs;
+  return jobs;
 }
 
 const isOf =

@@ -1,0 +1,176 @@
+// Owns the order of the recipe: settings, data, network, memory, training, result, reference. It knows what each part is for
+// and how none of them works.
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { chooseDevice } from "../../runtime/ort/device.ts";
+import { type Environment, openEnvironment } from "../../runtime/ort/environment.ts";
+import { AdamW } from "./adamw.ts";
+import { BadInput } from "./bad-input.ts";
+import { type Examples, readExamples } from "./examples.ts";
+import { type BatchSize, estimateMemory, memoryProblem } from "./memory-estimate.ts";
+import { Network } from "./network.ts";
+import { type NetworkConfig, networkConfig } from "./network-config.ts";
+import type { RecipeOptions } from "./options.ts";
+import { adapterParameters, networkParameters, totalValues } from "./parameters.ts";
+import { writeReference } from "./reference.ts";
+import type { Reporter } from "./reporter.ts";
+import { writeResult } from "./result.ts";
+import { rememberSettings } from "./settings.ts";
+import { scheduleOf, Trainer, type TrainerSettings } from "./trainer.ts";
+import { loadWeights, startWeights } from "./weights.ts";
+
+export interface RecipeHooks {
+  /** Bytes that may still be taken. */
+  readonly availableBytes: () => number;
+}
+
+/**
+ * Trains as the options say; false when the signal came first. Throws BadInput or EngineError with a sentence; a run's files
+ * are then those of its last checkpoint.
+ */
+export async function runRecipe(
+  options: RecipeOptions,
+  reporter: Reporter,
+  { availableBytes }: RecipeHooks,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const config = await networkConfig(options);
+  const examples = await readAll(options, config);
+  const environment = openEnvironment({ threads: options.threads, isSpinning: false });
+  try {
+    const best = await fit(options, config, examples, environment, reporter, availableBytes, signal);
+    if (best === null) return false;
+    const result = join(options.runFolder, "result");
+    await describeResult(options, config, examples, environment, result);
+    reporter.say("done", { result, ...best });
+    return true;
+  } finally {
+    environment.release();
+  }
+}
+
+interface AllExamples {
+  readonly train: Examples;
+  readonly heldout: Examples;
+}
+
+/** Trains and writes the result. Null when it was interrupted. */
+async function fit(
+  options: RecipeOptions,
+  config: NetworkConfig,
+  examples: AllExamples,
+  environment: Environment,
+  reporter: Reporter,
+  availableBytes: () => number,
+  signal: AbortSignal,
+): Promise<Record<string, number> | null> {
+  const { lora } = options;
+  const settings: TrainerSettings = { ...options, padId: config.padId };
+  const whole = networkParameters(config.decoder, config.deviation);
+  const trained = lora === null ? whole : adapterParameters(config.decoder, lora);
+  const frozen = lora === null ? [] : whole;
+  const device = chooseDevice(environment.api, options.device, null, () => {});
+  const estimate = estimateMemory(
+    config.decoder,
+    { ...options, trainedValues: totalValues(trained), frozenValues: totalValues(frozen) },
+    batchSizes(settings, examples.train),
+  );
+  const problem = device.name === "cpu" ? memoryProblem(estimate, availableBytes()) : null;
+  if (problem !== null && !options.isMemoryIgnored) throw new BadInput(problem);
+  // Only now: what could be refused at once leaves no run behind.
+  await rememberSettings(options);
+
+  const network = await Network.open(environment, device, config.decoder, {
+    lora,
+    trained,
+    frozen,
+    maxTokens: longest(examples),
+    isCheckpointing: options.isCheckpointing,
+    isAccumulating: options.accumulate > 1,
+  });
+  let optimizer: AdamW | null = null;
+  try {
+    optimizer = await AdamW.open(network.home, network.trained, network.gradients);
+    if (options.baseFolder !== null) {
+      await loadWeights(options.baseFolder, config.decoder, lora === null ? network.trained : network.frozen);
+    }
+    if (options.baseFolder === null || lora !== null) await startWeights(network.trained, options.seed);
+    const trainer = new Trainer(settings, examples, { network, optimizer }, reporter);
+    await trainer.restore();
+    reporter.say("start", {
+      ...trainer.describe(),
+      parameters: totalValues(whole) + (lora === null ? 0 : totalValues(trained)),
+      trained_parameters: totalValues(trained),
+      device: device.name,
+      processes: 1,
+      memory_bytes: estimate.totalBytes,
+      available_bytes: availableBytes(),
+    });
+    if (!(await trainer.fit(signal))) return null;
+    const best = await trainer.takeBest();
+    await writeResult(network, { ...options, configJson: config.json });
+    return { steps: trainer.steps, ...best };
+  } finally {
+    optimizer?.release();
+    network.release();
+  }
+}
+
+/** What the finished checkpoint computes, read back as anybody would. */
+async function describeResult(
+  { runFolder, referenceExamples }: RecipeOptions,
+  { decoder }: NetworkConfig,
+  examples: AllExamples,
+  environment: Environment,
+  result: string,
+): Promise<void> {
+  const device = chooseDevice(environment.api, "cpu", null, () => {});
+  const network = await Network.open(environment, device, decoder, {
+    lora: null,
+    trained: [],
+    frozen: networkParameters(decoder),
+    maxTokens: longest(examples),
+    isCheckpointing: false,
+    isAccumulating: false,
+  });
+  try {
+    await loadWeights(result, decoder, network.frozen);
+    const shown = examples.heldout.items.length > 0 ? examples.heldout : examples.train;
+    await writeReference(runFolder, network, shown.items, referenceExamples);
+  } finally {
+    network.release();
+  }
+}
+
+async function readAll(options: RecipeOptions, { decoder, contextTokens }: NetworkConfig): Promise<AllExamples> {
+  const read = async (name: string, isNeeded: boolean): Promise<Examples> => {
+    const path = join(options.dataFolder, name);
+    if ((await stat(path).catch(() => null)) === null) {
+      if (isNeeded) throw new BadInput(`${path} does not exist`);
+      return { items: [], cut: 0, dropped: 0, sha256: "" };
+    }
+    const { isTrainingAll } = options;
+    return readExamples(path, { isTrainingAll, contextTokens, vocabSize: decoder.vocabSize });
+  };
+  const train = await read("train.jsonl", true);
+  if (train.items.length === 0) throw new BadInput("train.jsonl has no example with a token in the loss");
+  return { train, heldout: await read("heldout.jsonl", false) };
+}
+
+function longest({ train, heldout }: AllExamples): number {
+  return [...train.items, ...heldout.items].reduce((most, { ids }) => Math.max(most, ids.length), 1);
+}
+
+function batchSizes(settings: TrainerSettings, train: Examples): BatchSize[] {
+  const schedule = scheduleOf(settings, train);
+  return Array.from({ length: schedule.stepsPerEpoch }, (_, step) => schedule.batches(step))
+    .flat()
+    .map((batch) => {
+      const examples = batch.flatMap((index) => train.items[index] ?? []);
+      return {
+        sequences: examples.length,
+        tokens: examples.reduce((most, { ids }) => Math.max(most, ids.length), 0),
+        trainedTokens: examples.reduce((sum, { trainedTokens }) => sum + trainedTokens, 0),
+      };
+    });
+}
