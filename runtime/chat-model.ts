@@ -104,6 +104,8 @@ export interface ModelInfo {
   readonly vocabSize: number;
   /** The model's own recommendation (generation_config.json); self-play's default. */
   readonly recommendedSampling: Pick<SamplingParams, "temperature" | "topP" | "topK" | "minP">;
+  /** How it came about, as its manifest notes it, with its licence; absent for models elsewhere. */
+  readonly provenance?: Readonly<Record<string, unknown>>;
 }
 
 /** How probable a model finds a turn. */

@@ -60,6 +60,7 @@ export async function loadModel(
       responseRole: manifest.responseRole,
       vocabSize: opened.engine.vocabSize,
       recommendedSampling,
+      provenance: { ...manifest.provenance, licence: manifest.licence },
     },
     engine: opened.engine,
     tokenizer,

@@ -13,3 +13,8 @@ export function isModelId(id: string): boolean {
 export function modelFolderName(id: string): string {
   return id.replaceAll(":", "%3A");
 }
+
+/** By OpenAI's convention. These alone may be removed by a request, and are no longer served when their folder is gone. */
+export function isFineTuned(id: string): boolean {
+  return id.startsWith("ft:");
+}

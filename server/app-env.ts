@@ -6,7 +6,7 @@ import type { Lifecycle } from "./lifecycle.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { ModelCatalog } from "./model-catalog.ts";
-import type { JobService } from "./selfplay/jobs/job-service.ts";
+import type { Services } from "./services.ts";
 
 /** What createApp and every route are given; nothing is looked up anywhere else. */
 export interface AppDeps {
@@ -15,7 +15,7 @@ export interface AppDeps {
   readonly metrics: Metrics;
   readonly log: Log;
   readonly lifecycle: Lifecycle;
-  readonly jobs: JobService;
+  readonly services: Services;
 }
 
 export interface AppEnv {

@@ -11,6 +11,7 @@ import { requestLog } from "./middleware/request-log.ts";
 import { unknownUrl } from "./openai/error.ts";
 import { reportError } from "./report-error.ts";
 import { chatRoutes } from "./routes/chat.ts";
+import { fileRoutes } from "./routes/files.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { opsRoutes } from "./routes/ops.ts";
 import { selfplayJobRoutes } from "./routes/selfplay-jobs.ts";
@@ -42,10 +43,10 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route("/", opsRoutes(deps));
   app.route("/", modelRoutes(deps));
   app.route("/", chatRoutes(deps));
+  app.route("/", fileRoutes(deps));
   app.route("/", selfplayRoutes(deps));
-  const { quality } = deps.jobs;
-  app.route("/", selfplayJobRoutes(deps, quality));
-  app.route("/", selfplayQualityRoutes(deps, quality));
+  app.route("/", selfplayJobRoutes(deps));
+  app.route("/", selfplayQualityRoutes(deps));
 
   const answer = (error: unknown, c: Context<AppEnv>) => {
     const { status, body, headers } = reportError(error, c, log);

@@ -73,6 +73,17 @@ export const configOptions: readonly ConfigOption[] = [
     meaning: "One more model folder to serve.",
   },
   {
+    key: "rescanS",
+    flag: "rescan",
+    env: "REALCHAT_RESCAN",
+    kind: "integer",
+    schema: integer(0, 86_400),
+    expects: `${wholeNumber(0, 86_400)} (seconds)`,
+    fallback: 5,
+    meaning:
+      "Seconds between two looks through the models folders: new models are loaded, changed ones replaced, fine-tuned ones that are gone unloaded; 0 looks at the start only.",
+  },
+  {
     key: "device",
     flag: "device",
     env: "REALCHAT_DEVICE",
@@ -168,7 +179,8 @@ export const configOptions: readonly ConfigOption[] = [
     expects: "a folder",
     fallback: resolve("data"),
     fallbackText: "`./data`",
-    meaning: "Folder that keeps self-play jobs; made when the first job comes. One server at a time may use it.",
+    meaning:
+      "Folder that keeps self-play jobs and uploaded files; made when the first comes. One server at a time may use it, unless the jobs are kept in PostgreSQL.",
   },
   {
     key: "seedFolder",
@@ -262,7 +274,17 @@ export const configOptions: readonly ConfigOption[] = [
     schema: integer(1024, 1_073_741_824),
     expects: wholeNumber(1024, 1_073_741_824),
     fallback: 4_194_304,
-    meaning: "Largest request body; beyond it the answer is 413.",
+    meaning: "Largest request body, uploads of files aside; beyond it the answer is 413.",
+  },
+  {
+    key: "maxFileBytes",
+    flag: "max-file-bytes",
+    env: "REALCHAT_MAX_FILE_BYTES",
+    kind: "integer",
+    schema: integer(1, 1_099_511_627_776),
+    expects: wholeNumber(1, 1_099_511_627_776),
+    fallback: 536_870_912,
+    meaning: "Largest file that may be uploaded; beyond it the answer is 413.",
   },
   {
     key: "drainTimeoutS",

@@ -13,6 +13,8 @@ export interface Config {
   readonly modelRoots: readonly string[];
   /** Single model folders served besides those. Absolute. */
   readonly modelFolders: readonly string[];
+  /** Time between two looks through those folders while the server runs; 0 never looks again. */
+  readonly rescanS: number;
   readonly device: "cpu" | "cuda" | "webgpu" | "auto";
   /** null means as many as the machine has cores. */
   readonly threads: number | null;
@@ -39,6 +41,7 @@ export interface Config {
   readonly apiKeys: readonly string[];
   readonly corsOrigins: readonly string[];
   readonly maxBodyBytes: number;
+  readonly maxFileBytes: number;
   readonly drainTimeoutS: number;
   /** 0 switches keep-alive comments off. */
   readonly sseKeepAliveS: number;

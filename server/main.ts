@@ -12,10 +12,11 @@ import { type Config, ConfigError, readConfig } from "./config.ts";
 import { createHttpServer } from "./http-server.ts";
 import { createLifecycle } from "./lifecycle.ts";
 import { type Log, createLog } from "./log.ts";
-import { createMetrics } from "./metrics.ts";
-import type { ModelCatalog } from "./model-catalog.ts";
-import { JobService } from "./selfplay/jobs/job-service.ts";
-import { StoreError } from "./selfplay/store/database.ts";
+import { createMetrics, type Metrics } from "./metrics.ts";
+import type { ModelCatalog, ModelChange } from "./model-catalog.ts";
+import { scanModelFolders } from "./model-scan.ts";
+import { createServices } from "./services.ts";
+import { StoreError } from "./store/database.ts";
 import { welcome } from "./welcome.ts";
 
 /** A server that listens. */
@@ -41,29 +42,33 @@ export async function startServer(
   const metrics = createMetrics({ version: packageVersion(), hasProcessMetrics: true });
   const catalog = await openCatalog(config, metrics.observer, signal);
   metrics.describe(catalog.list().map((model) => model.info));
+  catalog.loader?.watch((change) => noteChange(change, metrics, log));
   if (catalog.upstreams !== undefined) metrics.watchUpstreams(catalog.upstreams);
   const lifecycle = createLifecycle();
-  const jobs = new JobService({ catalog, config, log, metrics });
-  const { server, idle } = createHttpServer(createApp({ catalog, config, jobs, lifecycle, log, metrics }).fetch);
+  const services = createServices({ catalog, config, log, metrics });
+  const { server, idle } = createHttpServer(createApp({ catalog, config, lifecycle, log, metrics, services }).fetch);
   try {
-    await jobs.start();
+    await services.start();
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen(config.port, config.host, resolve);
     });
   } catch (error) {
-    await jobs.drain(AbortSignal.abort());
-    await jobs.close();
+    await services.drain(AbortSignal.abort());
+    await services.close();
     await catalog.close();
     throw error instanceof StoreError ? error : listenError(error, config);
   }
 
   const url = urlOf(server.address() as AddressInfo);
   for (const model of catalog.ready().models) log.info("serving", { ...model });
+  const scanning = new AbortController();
+  if (catalog.loader !== undefined) scanModelFolders(catalog.loader, config.rescanS, scanning.signal);
   log.info("listening", { url });
 
   async function drain(): Promise<void> {
     lifecycle.drain();
+    scanning.abort();
     log.info("draining", { timeoutS: config.drainTimeoutS });
     // Still listening: a client that comes now is told to go elsewhere, rather than refused a connection.
     let timer = setTimeout(() => {
@@ -72,15 +77,33 @@ export async function startServer(
       // Time for the last words to be sent; a client that does not read them would keep us for ever.
       timer = setTimeout(() => server.closeAllConnections(), farewellMs);
     }, config.drainTimeoutS * 1000);
-    await Promise.all([idle(), jobs.drain(lifecycle.stopSignal)]);
+    await Promise.all([idle(), services.drain(lifecycle.stopSignal)]);
     clearTimeout(timer);
     server.close();
     server.closeAllConnections();
-    await jobs.close();
+    await services.close();
     await catalog.close();
     log.info("stopped");
   }
   return { url, catalog, drain };
+}
+
+function noteChange(change: ModelChange, metrics: Metrics, log: Log): void {
+  if (change.kind === "failed") {
+    log.warn("a model folder cannot be served", { folder: change.folder, reason: change.sentence });
+    return;
+  }
+  const { kind, info } = change;
+  const { id, role, device, precision, modelHash } = info;
+  if (kind === "unloaded") {
+    metrics.forget(info);
+    log.info("no longer serving", { id });
+    return;
+  }
+  metrics.describe([info]);
+  const { fallback, durationMs } = change;
+  const detail = fallback === null ? {} : { detail: fallback };
+  log.info("serving", { id, role, device, precision, modelHash, kind, loadMs: Math.round(durationMs), ...detail });
 }
 
 function urlOf({ address, family, port }: AddressInfo): string {

@@ -16,8 +16,10 @@ export interface Metrics {
   readonly contentType: string;
   /** The Prometheus text of now. */
   render(): Promise<string>;
-  /** Makes served models known: their roles label whatever is observed of them. */
+  /** Makes served models known, also another one under a known id: their roles label whatever is observed of them. */
   describe(models: readonly ModelInfo[]): void;
+  /** The model is not served any more: what was counted stays, how it stands goes. */
+  forget(model: ModelInfo): void;
   /** Whose books the upstream metrics are read from. */
   watchUpstreams(ledger: UpstreamLedger): void;
   requestEnded(model: ModelInfo, endpoint: Endpoint, outcome: RequestOutcome): void;
@@ -52,6 +54,7 @@ export function createMetrics({ version, hasProcessMetrics }: MetricsOptions): M
   if (hasProcessMetrics) collectDefaultMetrics({ register: registry });
   const roles = new Map<string, ModelRole>();
   const states = new Map<string, EngineState>();
+  const described = new Map<string, Record<string, string>>();
   const labelsOf = (modelId: string) => ({ model: modelId, role: roles.get(modelId) ?? "unknown" });
 
   const common = (name: MetricName) => {
@@ -70,6 +73,7 @@ export function createMetrics({ version, hasProcessMetrics }: MetricsOptions): M
     new Gauge({
       ...common(name),
       collect() {
+        this.reset();
         for (const [id, state] of states) this.set(labelsOf(id), read(state));
       },
     });
@@ -184,8 +188,19 @@ export function createMetrics({ version, hasProcessMetrics }: MetricsOptions): M
     describe(models) {
       for (const { id, role, device, precision, modelHash } of models) {
         roles.set(id, role);
-        modelInfo.set({ ...labelsOf(id), device, precision, model_hash: modelHash }, 1);
+        const old = described.get(id);
+        if (old !== undefined) modelInfo.remove(old);
+        const labels = { ...labelsOf(id), device, precision, model_hash: modelHash };
+        described.set(id, labels);
+        modelInfo.set(labels, 1);
       }
+    },
+    forget({ id }) {
+      const labels = described.get(id);
+      if (labels !== undefined) modelInfo.remove(labels);
+      described.delete(id);
+      // Its role stays: what still runs is counted under it.
+      states.delete(id);
     },
     watchUpstreams(watched) {
       ledger = watched;

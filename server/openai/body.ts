@@ -1,4 +1,4 @@
-// Owns reading a request's body as JSON: its type, its size, its encoding, its syntax.
+// Owns reading a request's body, piece by piece or as JSON: its type, its size, its encoding, its syntax.
 // It does not know what the JSON should hold.
 import type { Context } from "hono";
 import { EngineError } from "../../runtime/errors.ts";
@@ -34,9 +34,19 @@ export async function readJsonBody(c: Context<AppEnv>, maxBytes: number): Promis
 function checkType(contentType: string | undefined, encoding: string | undefined): void {
   const type = contentType?.split(";", 1)[0]?.trim().toLowerCase() ?? "";
   if (type !== "" && type !== "application/json" && !/^[\w.-]+\/[\w.-]+\+json$/.test(type)) {
-    const message = `Unsupported content type '${excerpt(type)}'. Send the body as 'Content-Type: application/json'.`;
-    throw new ApiError(415, message, { code: "unsupported_content_type" });
+    throw unsupportedType(type, "application/json");
   }
+  assertUncompressed(encoding);
+}
+
+/** 415 for a body of another type than the endpoint reads. */
+export function unsupportedType(type: string, wanted: string): ApiError {
+  const message = `Unsupported content type '${excerpt(type)}'. Send the body as 'Content-Type: ${wanted}'.`;
+  return new ApiError(415, message, { code: "unsupported_content_type" });
+}
+
+/** Throws ApiError 415 for a body that is packed. */
+export function assertUncompressed(encoding: string | undefined): void {
   if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
     const message = `Unsupported content encoding '${excerpt(encoding)}'. Send the body uncompressed.`;
     throw new ApiError(415, message, { code: "unsupported_content_encoding" });
@@ -45,21 +55,29 @@ function checkType(contentType: string | undefined, encoding: string | undefined
 
 async function readBytes(c: Context<AppEnv>, maxBytes: number): Promise<Uint8Array> {
   if (Number(c.req.header("content-length") ?? 0) > maxBytes) throw tooLarge(maxBytes);
-  const reader = c.req.raw.body?.getReader();
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for (;;) {
-    const chunk = await reader?.read().catch((error: unknown) => {
-      throw new EngineError("cancelled", "The client closed the connection.", {}, { cause: error });
-    });
-    if (chunk?.value === undefined) return Buffer.concat(chunks);
-    size += chunk.value.byteLength;
-    if (size > maxBytes) {
-      // Left unread, the rest is drained or cut off by the HTTP server.
-      reader?.releaseLock();
-      throw tooLarge(maxBytes);
+  for await (const chunk of bodyChunks(c)) {
+    size += chunk.byteLength;
+    if (size > maxBytes) throw tooLarge(maxBytes);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+/** The body as it comes. Left early, the rest is drained or cut off by the HTTP server. Throws EngineError when the client leaves. */
+export async function* bodyChunks(c: Context<AppEnv>): AsyncGenerator<Uint8Array, void, undefined> {
+  const reader = c.req.raw.body?.getReader();
+  try {
+    for (;;) {
+      const chunk = await reader?.read().catch((error: unknown) => {
+        throw new EngineError("cancelled", "The client closed the connection.", {}, { cause: error });
+      });
+      if (chunk?.value === undefined) return;
+      yield chunk.value;
     }
-    chunks.push(chunk.value);
+  } finally {
+    reader?.releaseLock();
   }
 }
 

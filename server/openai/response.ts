@@ -1,4 +1,4 @@
-// Owns the bytes-level shape of OpenAI's answers: chat completions, their chunks, usage, models.
+// Owns the bytes-level shape of OpenAI's answers: chat completions, their chunks, usage.
 // It only builds objects; when they are sent is completion.ts's and sse.ts's.
 import { randomUUID } from "node:crypto";
 import type { ChatUsage, ModelInfo, ModelRole, StopCause } from "../../runtime/chat-model.ts";
@@ -123,23 +123,6 @@ function usageSum(usages: readonly ChatUsage[]) {
     },
     // Told only of models elsewhere whose server counts nothing.
     ...(usages.some(({ isEstimated }) => isEstimated === true) ? { realchat: { is_estimated: true } } : {}),
-  };
-}
-
-/** OpenAI's model object with what a client of ours wants to know besides. */
-export function modelObject(info: ModelInfo) {
-  return {
-    id: info.id,
-    object: "model",
-    created: info.createdAtS,
-    owned_by: info.ownedBy,
-    role: info.role,
-    context_window: info.contextWindow,
-    response_role: info.responseRole,
-    device: info.device,
-    precision: info.precision,
-    model_hash: info.modelHash,
-    template_hash: info.templateHash,
   };
 }
 

@@ -5,28 +5,26 @@ import type { AppDeps, AppEnv } from "../app-env.ts";
 import { allowOnly } from "../middleware/allow-only.ts";
 import { readJsonBody } from "../openai/body.ts";
 import { ApiError } from "../openai/error.ts";
+import { listOf } from "../openai/page.ts";
 import { sseResponse } from "../openai/sse.ts";
 import { validate } from "../openai/validation.ts";
 import { reportError } from "../report-error.ts";
 import { openRequestScope } from "../request-scope.ts";
 import { exportResponse } from "../selfplay/jobs/export-response.ts";
 import { jobEventFrames } from "../selfplay/jobs/job-events.ts";
-import { dialoguesQuery, eventsQuery, jobsQuery, listOf, readAfterIndex } from "../selfplay/jobs/job-queries.ts";
+import { dialoguesQuery, eventsQuery, jobsQuery, readAfterIndex } from "../selfplay/jobs/job-queries.ts";
 import { jobSchema } from "../selfplay/jobs/job-schema.ts";
 import { toWireJob, toWireJobDialogue } from "../selfplay/jobs/job-wire.ts";
 import { replayDialogue } from "../selfplay/jobs/replay.ts";
 import { findDialogue, listDialogues } from "../selfplay/store/dialogue-store.ts";
 import { listJobs, tallyDialogues } from "../selfplay/store/job-store.ts";
-import type { QualityBook } from "../selfplay/quality/quality-book.ts";
 import type { StoredJob } from "../selfplay/store/records.ts";
 import { toWireDialogue } from "../selfplay/wire.ts";
 
 const path = "/v1/selfplay/jobs";
 
-export function selfplayJobRoutes(
-  { catalog, config, jobs, lifecycle, log }: AppDeps,
-  quality: QualityBook,
-): Hono<AppEnv> {
+export function selfplayJobRoutes({ catalog, config, lifecycle, log, services: { jobs } }: AppDeps): Hono<AppEnv> {
+  const { quality } = jobs;
   const app = new Hono<AppEnv>();
   const wire = async (job: StoredJob) => toWireJob(job, await tallyDialogues(await jobs.database(), job.id));
   const find = (c: Context<AppEnv>) => jobs.retrieve(c.req.param("id") ?? "");

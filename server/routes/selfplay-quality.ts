@@ -10,7 +10,7 @@ import { ApiError, modelNotFound } from "../openai/error.ts";
 import { integerBound, validate } from "../openai/validation.ts";
 import { openRequestScope } from "../request-scope.ts";
 import { invalid } from "../selfplay/request.ts";
-import { DEFAULT_SCORED, type QualityBook } from "../selfplay/quality/quality-book.ts";
+import { DEFAULT_SCORED } from "../selfplay/quality/quality-book.ts";
 import { isScorer, type Scorer } from "../selfplay/quality/score-sample.ts";
 import { toWireQuality } from "../selfplay/quality/quality-wire.ts";
 
@@ -39,10 +39,8 @@ const measureSchema = z
 /** How often a reply that cannot be read is asked for again. */
 const JUDGE_RETRIES = 3;
 
-export function selfplayQualityRoutes(
-  { catalog, config, jobs, lifecycle }: Pick<AppDeps, "catalog" | "config" | "jobs" | "lifecycle">,
-  quality: QualityBook,
-): Hono<AppEnv> {
+export function selfplayQualityRoutes({ catalog, config, lifecycle, services: { jobs } }: AppDeps): Hono<AppEnv> {
+  const { quality } = jobs;
   const app = new Hono<AppEnv>();
   const find = (param: string, id: string): ChatModel => {
     const model = catalog.get(id);

@@ -11,7 +11,7 @@ import { helpText, readCommand, type SelfplayCommand, UsageError } from "./cli-o
 import { playDialogue } from "./dialogue.ts";
 import { runJob } from "./jobs/run-in-terminal.ts";
 import { playRemotely, RemoteError } from "./remote-dialogue.ts";
-import { StoreError } from "./store/database.ts";
+import { StoreError } from "../store/database.ts";
 import { toDialogueRequest } from "./request.ts";
 import { selfplaySchema } from "./schema.ts";
 import { TerminalView } from "./terminal-view.ts";

@@ -4,12 +4,17 @@ import { createApp } from "../../server/app.ts";
 import { createLifecycle } from "../../server/lifecycle.ts";
 import { createLog } from "../../server/log.ts";
 import { scriptedCatalog, testConfig, testMetrics } from "../support/app-harness.ts";
-import { JobService } from "../../server/selfplay/jobs/job-service.ts";
+import { createServices } from "../../server/services.ts";
 import { code, markdownTable } from "./markdown.ts";
 
 const meanings: Readonly<Record<string, string>> = {
   "POST /v1/chat/completions":
     "The next turn of a conversation, whole or streamed. [Fields](docs/api.md#chat-completions).",
+  "POST /v1/files": "Takes a file for fine-tuning or a batch. [Files](docs/api.md#files).",
+  "GET /v1/files": "Files, in pages.",
+  "GET /v1/files/:id": "One of them: name, size, purpose.",
+  "GET /v1/files/:id/content": "What is in it.",
+  "DELETE /v1/files/:id": "Removes it.",
   "POST /v1/selfplay/dialogues":
     "A dialogue between a user model and an assistant, whole or streamed. [Fields](docs/api.md#self-play).",
   "POST /v1/selfplay/jobs": "Many dialogues, made in the background and never lost. [Jobs](docs/jobs.md).",
@@ -27,7 +32,10 @@ const meanings: Readonly<Record<string, string>> = {
   "GET /v1/selfplay/jobs/:id/quality": "Its figures as far as it has come. [Quality](docs/quality.md).",
   "POST /v1/selfplay/jobs/:id/quality": "Has a sample of it judged.",
   "GET /v1/models": "The models served, with role, context window, device and precision.",
-  "GET /v1/models/:id": "One of them.",
+  "POST /v1/models/:id/load":
+    "Serves a model that was put into a models folder, or changed there. [Models](docs/api.md#models).",
+  "GET /v1/models/:id": "One of them, with where it comes from.",
+  "DELETE /v1/models/:id": "Removes a fine-tuned model (`ft:…`); requests that it answers may finish.",
   "GET /health": "200 as long as the process answers.",
   "GET /ready": "200 when requests are taken, 503 while draining; the device of every model.",
   "GET /metrics": "Prometheus text.",
@@ -54,7 +62,7 @@ function servedEndpoints(): string[] {
   const app = createApp({
     catalog,
     config,
-    jobs: new JobService({ catalog, config, log, metrics: testMetrics() }),
+    services: createServices({ catalog, config, log, metrics: testMetrics() }),
     lifecycle: createLifecycle(),
     log,
     metrics: testMetrics(),

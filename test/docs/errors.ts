@@ -9,7 +9,7 @@ import { createLog } from "../../server/log.ts";
 import { clientClosedStatus, type ErrorBody, toApiError } from "../../server/openai/error.ts";
 import { hello, scriptedCatalog, testConfig, testMetrics } from "../support/app-harness.ts";
 import { scriptedModel } from "../support/scripted-model.ts";
-import { JobService } from "../../server/selfplay/jobs/job-service.ts";
+import { createServices } from "../../server/services.ts";
 import { code, markdownTable } from "./markdown.ts";
 
 interface RequestCase {
@@ -87,8 +87,8 @@ function send({ method = "POST", path = "/v1/chat/completions", headers = {}, bo
   if (isDraining) lifecycle.drain();
   const catalog = scriptedCatalog([scriptedModel(), scriptedModel({ info: { id: "usergpt", role: "user" } })]);
   const [settings, log] = [testConfig(config), createLog("silent")];
-  const jobs = new JobService({ catalog, config: settings, log, metrics: testMetrics() });
-  const deps = { catalog, config: settings, jobs, lifecycle, log, metrics: testMetrics() };
+  const services = createServices({ catalog, config: settings, log, metrics: testMetrics() });
+  const deps = { catalog, config: settings, lifecycle, log, metrics: testMetrics(), services };
   const text = typeof body === "string" ? body : JSON.stringify({ model: "realm", messages: hello, ...body });
   const sent = { method, body: text, headers: { "content-type": "application/json", ...headers } };
   return createApp(deps).request(path, sent);

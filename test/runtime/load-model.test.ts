@@ -84,6 +84,7 @@ it("what is known of a model comes from its folder, its window from the engine",
     responseRole: "user",
     vocabSize: tinyVocabSize,
     recommendedSampling: { temperature: 0.8, topP: 0.95, topK: 0, minP: 0 },
+    provenance: { source: "written by a test", licence: "Apache-2.0" },
   });
   expect(opened[0]?.slice(0, 1)).toEqual([folder]);
   expect(opened[0]?.[3]).toBe(observer);

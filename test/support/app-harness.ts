@@ -9,7 +9,7 @@ import { type Config, readConfig } from "../../server/config.ts";
 import { createLifecycle } from "../../server/lifecycle.ts";
 import { createLog } from "../../server/log.ts";
 import { createMetrics } from "../../server/metrics.ts";
-import { JobService } from "../../server/selfplay/jobs/job-service.ts";
+import { createServices } from "../../server/services.ts";
 import { type ScriptedModel, scriptedModel } from "./scripted-model.ts";
 
 type LogLine = Readonly<Record<string, unknown>>;
@@ -70,8 +70,8 @@ export function createHarness({ models = [scriptedModel()], config, isReady, met
   const ownMetrics = metrics ?? testMetrics();
   ownMetrics.describe(models.map((model) => model.info));
   const settings = testConfig(config);
-  const jobs = new JobService({ catalog, config: settings, log: captured.log, metrics: ownMetrics });
-  const app = createApp({ catalog, config: settings, jobs, lifecycle, log: captured.log, metrics: ownMetrics });
+  const services = createServices({ catalog, config: settings, log: captured.log, metrics: ownMetrics });
+  const app = createApp({ catalog, config: settings, lifecycle, log: captured.log, metrics: ownMetrics, services });
   const send = (
     method: string,
     path: string,

@@ -51,11 +51,16 @@ export async function readExamples(path: string, options: ReadOptions): Promise<
     if (ids.length > options.contextTokens) cut += 1;
     const kept = ids.slice(0, options.contextTokens);
     const keptLabels = options.isTrainingAll ? kept : labels.slice(0, options.contextTokens);
-    const trainedTokens = keptLabels.subarray(1).reduce((sum, label) => sum + (label === IGNORED ? 0 : 1), 0);
+    const trainedTokens = trainedTokensOf(keptLabels);
     if (trainedTokens === 0) dropped += 1;
     else items.push({ id, ids: kept, labels: keptLabels, trainedTokens });
   }
   return { items, cut, dropped, sha256: digest.digest("hex") };
+}
+
+/** Labels in the loss; the first place is predicted by nothing. */
+export function trainedTokensOf(labels: Int32Array): number {
+  return labels.subarray(1).reduce((sum, label) => sum + (label === IGNORED ? 0 : 1), 0);
 }
 
 export function totalTokens(examples: readonly Example[]): number {

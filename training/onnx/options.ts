@@ -30,6 +30,7 @@ export interface RecipeOptions {
   /** Null trains all weights. */
   readonly lora: LoraShape | null;
   readonly isTrainingAll: boolean;
+  readonly isPacking: boolean;
   readonly epochs: number;
   readonly maxSteps: number | null;
   readonly batchTokens: number;
@@ -73,6 +74,7 @@ export const DEFAULTS: Readonly<Record<string, string | number | boolean | null>
   "lora-rank": 16,
   "lora-alpha": 32,
   "train-on": "labels",
+  pack: false,
   epochs: 3,
   "max-steps": null,
   "batch-tokens": 16_384,
@@ -175,6 +177,7 @@ function optionsOf(
     context: maybe("context"),
     lora: method === "lora" ? { rank: atLeastOne("lora-rank"), alpha: number("lora-alpha") } : null,
     isTrainingAll: oneOf("train-on", ["labels", "all"]) === "all",
+    isPacking: settings["pack"] === true,
     epochs: number("epochs"),
     maxSteps: maybe("max-steps"),
     batchTokens: atLeastOne("batch-tokens"),

@@ -11,6 +11,7 @@ import { type BatchSize, estimateMemory, memoryProblem } from "./memory-estimate
 import { Network } from "./network.ts";
 import { type NetworkConfig, networkConfig } from "./network-config.ts";
 import type { RecipeOptions } from "./options.ts";
+import { packed } from "./pack.ts";
 import { adapterParameters, networkParameters, totalValues } from "./parameters.ts";
 import { writeReference } from "./reference.ts";
 import type { Reporter } from "./reporter.ts";
@@ -154,7 +155,10 @@ async function readAll(options: RecipeOptions, { decoder, contextTokens }: Netwo
   };
   const train = await read("train.jsonl", true);
   if (train.items.length === 0) throw new BadInput("train.jsonl has no example with a token in the loss");
-  return { train, heldout: await read("heldout.jsonl", false) };
+  return {
+    train: options.isPacking ? packed(train, contextTokens, options.seed) : train,
+    heldout: await read("heldout.jsonl", false),
+  };
 }
 
 function longest({ train, heldout }: AllExamples): number {

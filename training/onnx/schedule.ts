@@ -5,9 +5,10 @@ import { uniform } from "../../runtime/engine/random.ts";
 
 /** Shuffled examples are sorted by length among so many neighbours. */
 const NEIGHBOURS = 512;
-/** Draws of one epoch that decide something else are apart from each other. */
+/** Draws that decide something else are apart from each other. */
 const EXAMPLES_STREAM = 0;
 const BATCHES_STREAM = 1;
+const STREAMS = 3;
 
 export interface Shuffling {
   readonly seed: number;
@@ -79,10 +80,10 @@ export class Schedule {
   }
 }
 
-/** Fisher and Yates. */
-function shuffle(items: unknown[], { seed, epoch }: Shuffling, stream: number): void {
+/** Fisher and Yates. Every stream has an order of its own. */
+export function shuffle(items: unknown[], { seed, epoch }: Shuffling, stream: number): void {
   for (let last = items.length - 1; last > 0; last--) {
-    const other = Math.floor(uniform(seed, 2 * epoch + stream, last) * (last + 1));
+    const other = Math.floor(uniform(seed, STREAMS * epoch + stream, last) * (last + 1));
     [items[last], items[other]] = [items[other], items[last]];
   }
 }

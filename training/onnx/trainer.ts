@@ -80,11 +80,12 @@ export class Trainer {
   }
 
   /** What the start event says of the data and the work. */
-  describe(): Record<string, number> {
+  describe(): Record<string, unknown> {
     return {
       step: this.#progress.step,
       steps: this.steps,
       steps_per_epoch: this.schedule.stepsPerEpoch,
+      train_sha256: this.#train.sha256,
       train_examples: this.#train.items.length,
       train_tokens: totalTokens(this.#train.items),
       trained_tokens: totalTrainedTokens(this.#train.items),

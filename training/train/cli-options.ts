@@ -14,6 +14,7 @@ puts it among the served models. Interrupted, it leaves a checkpoint: the same c
   --data EXPORT                 Folder with train.jsonl, heldout.jsonl and meta.json
   --run-folder FOLDER           Where checkpoints, log and result go [runs/ID]
   --resume                      Go on with the run in --run-folder
+  --trained                     The recipe was run elsewhere and --run-folder brought back: only import, check and register
   --python PATH                 The Python to use [$REALCHAT_PYTHON, else python3] (--recipe pytorch)
   --processes N                 More than 1 starts torchrun: one process a device, weights shared out (FSDP) [1]
                                 (--recipe pytorch)
@@ -37,6 +38,8 @@ export interface TrainOptions {
   /** Null for a model from scratch. */
   readonly baseFolder: string | null;
   readonly isResuming: boolean;
+  /** The recipe has finished in the run folder already. */
+  readonly isTrained: boolean;
   /** Null for the environment's. */
   readonly python: string | null;
   readonly processes: number;
@@ -62,6 +65,7 @@ const OWN_FLAGS = {
   data: TEXT,
   "run-folder": TEXT,
   resume: SWITCH,
+  trained: SWITCH,
   python: TEXT,
   processes: TEXT,
   help: SWITCH,
@@ -126,6 +130,9 @@ function optionsOf(values: Values, now: Date): TrainOptions {
     // One argument, so that a value may begin with a dash.
     recipeArguments.push(value === true ? `--${name}` : `--${name}=${value}`);
   }
+  if (values["trained"] === true && values["resume"] === true) {
+    throw new Refusal("--trained and --resume exclude each other: a run that can be resumed has not ended");
+  }
   const baseFolder = text("base");
   if (baseFolder === null && text("method") === "lora") throw new Refusal("--method lora needs --base");
   if (baseFolder !== null && text("config") !== null) throw new Refusal("--base and --config exclude each other");
@@ -142,6 +149,7 @@ function optionsOf(values: Values, now: Date): TrainOptions {
     tokenizerFolder,
     baseFolder,
     isResuming: values["resume"] === true,
+    isTrained: values["trained"] === true,
     python: text("python"),
     processes,
     recipeArguments,

@@ -13,6 +13,8 @@ const eventSchema = z.discriminatedUnion("event", [
     trained_parameters: count,
     device: z.string(),
     processes: count,
+    // Of train.jsonl.
+    train_sha256: z.string().optional(),
     train_examples: count,
     train_tokens: count,
     trained_tokens: count,

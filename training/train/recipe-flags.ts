@@ -36,6 +36,7 @@ export const RECIPE_FLAGS: Readonly<Record<string, RecipeFlag>> = {
     only: "pytorch",
   },
   "train-on": { kind: "text", help: "labels, or all: every token is in the loss, for a base model [labels]" },
+  pack: { kind: "switch", help: "Join examples into sequences of the whole context, for a base model" },
   epochs: { kind: "number", help: "Passes over the data [3]" },
   "max-steps": { kind: "integer", help: "End after so many optimizer steps" },
   "batch-tokens": { kind: "integer", help: "Most tokens of one batch of one device, padding included [16384]" },

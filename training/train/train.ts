@@ -12,6 +12,7 @@ import { readChatTemplateFiles } from "../../runtime/text/chat-template-files.ts
 import type { TrainOptions } from "./cli-options.ts";
 import type { RecipeEvent } from "./events.ts";
 import { type ExportFolder, readExportFolder } from "./export-folder.ts";
+import { type FinishedRun, finishedRun } from "./finished-run.ts";
 import { checkPython } from "./python.ts";
 import { type RecipeCommand, type RecipeEnding, runRecipe } from "./recipe-run.ts";
 import { type Registered, register } from "./register.ts";
@@ -74,8 +75,9 @@ export async function train(
     throw refused(`${options.dataFolder} trains the ${data.role}'s turns, and --role is ${importing.role}`);
   }
   await assertTemplate(tokenizerFolder, data.templateHash);
-  await trainer.check(signal);
-  const ending = await runRecipe(trainer.command, hooks.onEvent, signal);
+  const finished = options.isTrained ? await finishedRun(runFolder) : null;
+  if (finished !== null) assertData(options.dataFolder, data, finished);
+  const ending = finished?.ending ?? (await runTrainer(trainer, hooks, signal));
   if (ending.kind === "interrupted") return ending;
   const registered = await register(
     {
@@ -87,12 +89,17 @@ export async function train(
       },
       runFolder,
       templateHash: data.templateHash,
-      training: await describe(options, data, ending, signal),
+      training: await describe(options, finished?.settings ?? settingsOf(options), data, ending, signal),
     },
     hooks.onImport,
     signal,
   );
   return { kind: "registered", registered };
+}
+
+async function runTrainer(trainer: Trainer, hooks: TrainHooks, signal: AbortSignal): Promise<RecipeEnding> {
+  await trainer.check(signal);
+  return runRecipe(trainer.command, hooks.onEvent, signal);
 }
 
 /** Before hours of training, what would only be found after them. */
@@ -106,18 +113,31 @@ async function assertTemplate(folder: string, wanted: string): Promise<void> {
   );
 }
 
+/** What the run says it was trained on must be what is named here: the manifest will say so. */
+function assertData(folder: string, data: ExportFolder, { dataSha256 }: FinishedRun): void {
+  if (dataSha256 === undefined || dataSha256 === data.sha256["train.jsonl"]) return;
+  throw refused(`the run was trained on a train.jsonl with SHA-256 ${dataSha256}, which is not that of ${folder}`);
+}
+
+function settingsOf({ recipe, recipeSettings, processes }: TrainOptions): Record<string, unknown> {
+  const { base: _base, config: _config, tokenizer: _tokenizer, ...settings } = recipeSettings;
+  return { recipe, ...settings, ...(recipe === "pytorch" ? { processes } : {}) };
+}
+
 async function describe(
   options: TrainOptions,
+  settings: Readonly<Record<string, unknown>>,
   data: ExportFolder,
   ending: RecipeEnding & { readonly kind: "done" },
   signal: AbortSignal,
 ): Promise<Record<string, unknown>> {
-  const { recipe, baseFolder, recipeSettings, processes } = options;
-  const { base: _base, config: _config, tokenizer: _tokenizer, ...settings } = recipeSettings;
+  const { baseFolder } = options;
   const { best, best_step: bestStep, steps } = ending.event;
+  // Runs of the recipe in PyTorch do not say by whom they were made.
+  const { recipe = "pytorch", ...others } = settings;
   return {
     recipe,
-    settings: { ...settings, ...(recipe === "pytorch" ? { processes } : {}) },
+    settings: others,
     steps,
     ...(best === undefined ? {} : { heldoutLoss: best, bestStep }),
     role: data.role,

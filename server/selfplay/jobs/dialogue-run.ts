@@ -3,7 +3,7 @@
 import { EngineError, type EngineErrorCode } from "../../../runtime/errors.ts";
 import type { ChatUsage } from "../../../runtime/chat-model.ts";
 import type { Dialogue, DialogueEvent, DialogueRequest, Turn, Verdict } from "../dialogue-types.ts";
-import type { Database } from "../store/database.ts";
+import type { Database } from "../../store/database.ts";
 import { findDialogue } from "../store/dialogue-store.ts";
 import {
   commitTurn,

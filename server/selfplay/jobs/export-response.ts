@@ -1,6 +1,6 @@
 // Owns a data set as an answer: type, file name, packing, and that no more is read than the client takes.
 // It does not know what is in the bytes; export.ts does.
-import type { Database } from "../store/database.ts";
+import type { Database } from "../../store/database.ts";
 import type { DialogueFilter } from "../store/dialogue-store.ts";
 import type { StoredJob } from "../store/records.ts";
 import { jsonLines, parquet } from "./export.ts";

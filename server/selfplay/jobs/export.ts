@@ -1,7 +1,7 @@
 // Owns data sets on their way out: the finished dialogues of a job page by page, as lines of JSON or as a Parquet file.
 // Only a page is in memory at a time; the Parquet writer holds one row group. It knows no HTTP.
 import { ParquetWriter, schemaFromColumnData } from "hyparquet-writer";
-import type { Database } from "../store/database.ts";
+import type { Database } from "../../store/database.ts";
 import { type DialogueFilter, listDialogues } from "../store/dialogue-store.ts";
 import type { StoredDialogue, StoredJob } from "../store/records.ts";
 import { type DialogueFormat, type LineFormat, toLine, toRow } from "./job-wire.ts";

@@ -3,7 +3,7 @@
 import type { Log } from "../../log.ts";
 import type { QualityBook } from "../quality/quality-book.ts";
 import { toWireQuality } from "../quality/quality-wire.ts";
-import type { Database } from "../store/database.ts";
+import type { Database } from "../../store/database.ts";
 import { addEvent } from "../store/event-store.ts";
 import type { StoredJob } from "../store/records.ts";
 import type { LiveHub } from "./live-hub.ts";

@@ -1,4 +1,4 @@
-// Owns what the queries of `/v1/selfplay/jobs` may say, and the shape of a page: OpenAI's lists.
+// Owns what the queries of `/v1/selfplay/jobs` may say.
 // It knows no tables. Values come as text; what they stand for is checked like a body's fields.
 import { z } from "zod";
 import { ApiError } from "../../openai/error.ts";
@@ -79,10 +79,4 @@ export function readAfterIndex(after: string | undefined): number {
     param: "after",
     code: "invalid_value",
   });
-}
-
-/** A page as OpenAI's lists are. */
-export function listOf(data: readonly Readonly<Record<string, unknown>>[], hasMore: boolean) {
-  const [first, last] = [data[0], data.at(-1)];
-  return { object: "list", data, first_id: first?.["id"] ?? null, last_id: last?.["id"] ?? null, has_more: hasMore };
 }

@@ -1,5 +1,5 @@
-// Owns the life of self-play jobs in this process: the store, opened when it is first needed, the runner on it, and what is asked of
-// both. One for each server. It knows no HTTP beyond the errors that a client is told.
+// Owns the life of self-play jobs in this process: the runner, started when the store is first needed, and what is asked of it.
+// One for each server. It knows no HTTP beyond the errors that a client is told.
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import type { Config } from "../../config.ts";
@@ -11,10 +11,18 @@ import { QualityBook } from "../quality/quality-book.ts";
 import { invalid } from "../request.ts";
 import { loadSeeds } from "../seed-sets/load-seeds.ts";
 import { randomRootSeed } from "../seeds.ts";
-import { type Database, StoreError } from "../store/database.ts";
-import { deleteJob, findJob, insertJob, isEnded, moveJob, cancelIdleDialogues } from "../store/job-store.ts";
+import type { Database } from "../../store/database.ts";
+import type { Store } from "../../store/store.ts";
+import {
+  deleteJob,
+  findJob,
+  findJobPlaying,
+  insertJob,
+  isEnded,
+  moveJob,
+  cancelIdleDialogues,
+} from "../store/job-store.ts";
 import { voidLeases } from "../store/lease-store.ts";
-import { hasDatabase, openDatabase } from "../store/open-database.ts";
 import type { JobStatus, StoredJob } from "../store/records.ts";
 import { JobMetrics } from "./job-metrics.ts";
 import { planJob, planOf } from "./job-plan.ts";
@@ -26,9 +34,10 @@ import { readVersions } from "./versions.ts";
 
 export interface JobServiceOptions {
   readonly catalog: ModelCatalog;
-  readonly config: Pick<Config, "databaseUrl" | "dataFolder" | "leaseS" | "seedFolder" | "slotsPerModel">;
+  readonly config: Pick<Config, "dataFolder" | "leaseS" | "seedFolder" | "slotsPerModel">;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly store: Store;
 }
 
 interface Opened {
@@ -59,7 +68,7 @@ export class JobService {
 
   /** Goes on with what an earlier process left, if there is a store. Throws StoreError. */
   async start(): Promise<void> {
-    if (await hasDatabase(this.#options.config)) await this.#open();
+    if (await this.#options.store.exists()) await this.#open();
   }
 
   /** The store; opened now if it was not yet. Throws ApiError when it cannot be. */
@@ -88,6 +97,12 @@ export class JobService {
     const job = await findJob(await this.database(), id);
     if (job !== null) return job;
     throw new ApiError(404, `No such job: '${excerpt(id)}'.`, { param: "id", code: "job_not_found" });
+  }
+
+  /** A queued or running job in which a model plays; null when there is none. Makes no store where there is none yet. */
+  async findPlaying(modelId: string): Promise<string | null> {
+    if (!(await this.#options.store.exists())) return null;
+    return findJobPlaying(await this.database(), modelId);
   }
 
   /** Ends it; what runs ends at its next step, what was finished stays. */
@@ -121,7 +136,7 @@ export class JobService {
     this.hub.tell(id, null);
   }
 
-  /** Lets turns in play finish until `stop` says otherwise, then closes the store. */
+  /** Lets turns in play finish until `stop` says otherwise. */
   async drain(stop: AbortSignal): Promise<void> {
     this.#draining.abort();
     const opened = await this.#opened?.catch(() => null);
@@ -129,11 +144,10 @@ export class JobService {
     await opened.runner.drain(stop);
   }
 
-  /** Closes the store; nothing may be asked any more. */
+  /** Nothing may be asked any more; the store is closed by its owner. */
   async close(): Promise<void> {
     const opened = await this.#opened?.catch(() => null);
     await opened?.relay?.close();
-    await opened?.database.close();
   }
 
   #hasPrices(job: Pick<StoredJob, "plan">): boolean {
@@ -159,14 +173,8 @@ export class JobService {
     return this.retrieve(id);
   }
 
-  async #openForClient(): Promise<Opened> {
-    try {
-      return await this.#open();
-    } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
-      this.#options.log.error("the store cannot be opened", { error });
-      throw new ApiError(503, error.message, { type: "server_error", code: "store_unavailable" }, { cause: error });
-    }
+  #openForClient(): Promise<Opened> {
+    return this.#options.store.forClient(this.#open());
   }
 
   #open(): Promise<Opened> {
@@ -178,8 +186,8 @@ export class JobService {
   }
 
   async #openNow(): Promise<Opened> {
-    const { catalog, config, log, metrics } = this.#options;
-    const database = await openDatabase(config, log);
+    const { catalog, config, log, metrics, store } = this.#options;
+    const database = await store.open();
     // Nobody else can hold one: whoever did is gone.
     if (database.kind === "pglite") await voidLeases(database);
     const owner = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;

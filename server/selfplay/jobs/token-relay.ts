@@ -3,7 +3,7 @@
 // It does not know what carries the messages.
 import { z } from "zod";
 import type { Log } from "../../log.ts";
-import type { Channel } from "../store/database.ts";
+import type { Channel } from "../../store/database.ts";
 import type { LiveToken } from "./live-hub.ts";
 
 /** Readers say again that they are there; who has not said so for a while is gone. */

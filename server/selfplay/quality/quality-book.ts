@@ -3,7 +3,7 @@
 import { EngineError } from "../../../runtime/errors.ts";
 import type { ModelCatalog } from "../../model-catalog.ts";
 import { planOf } from "../jobs/job-plan.ts";
-import type { Database } from "../store/database.ts";
+import type { Database } from "../../store/database.ts";
 import { findDialogue, listDialogues, storeQuality } from "../store/dialogue-store.ts";
 import type { StoredJob } from "../store/records.ts";
 import { JobFollower } from "./job-follower.ts";

@@ -2,9 +2,9 @@
 // It writes nothing, and does not know in which format dialogues leave the process.
 import type { ModelRole, StopCause } from "../../../runtime/chat-model.ts";
 import type { Choice, StopReason } from "../dialogue-types.ts";
-import type { Queryable } from "./database.ts";
+import type { Queryable } from "../../store/database.ts";
 import type { DialogueStatus, Json, StoredDialogue, StoredTurn } from "./records.ts";
-import { toJsonText } from "./values.ts";
+import { toJsonText } from "../../store/values.ts";
 
 export interface DialogueFilter {
   /** Only those with one of these statuses; empty for all. */

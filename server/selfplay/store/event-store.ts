@@ -1,6 +1,6 @@
 // Owns reading what happened to a job, in the order in which it became visible, from any event on.
 // An event of a turn is stored as a reference: the turn's own row holds what was said. It does not know how events are sent.
-import type { Queryable } from "./database.ts";
+import type { Queryable } from "../../store/database.ts";
 import { toTurn, turnColumns, type TurnRow } from "./dialogue-store.ts";
 import type { Json, StoredTurn } from "./records.ts";
 

@@ -1,9 +1,9 @@
 // Owns the rows of jobs: written, listed, and moved from one status to the next. Every change of status is an event of the job.
 // It does not know how dialogues are played or shared; lease-store.ts does.
 import type { SideUsage } from "../dialogue-types.ts";
-import type { Database, Queryable } from "./database.ts";
+import type { Database, Queryable } from "../../store/database.ts";
 import type { JobStatus, Json, NewJob, StoredJob } from "./records.ts";
-import { toJsonText } from "./values.ts";
+import { toJsonText } from "../../store/values.ts";
 
 /** What a job's `stop_reason → dialogues` and status counts are made of. */
 export interface DialogueTally {
@@ -65,6 +65,18 @@ export async function listJobs(
     [limit, after],
   );
   return rows.map(toJob);
+}
+
+/** The oldest queued or running job in which a model plays or judges; null when there is none. */
+export async function findJobPlaying(database: Queryable, modelId: string): Promise<string | null> {
+  const [row] = await database.query<{ readonly id: string }>(
+    `SELECT id FROM selfplay_jobs
+      WHERE status IN ('queued', 'running')
+        AND EXISTS (SELECT 1 FROM jsonb_each(plan -> 'models') AS model WHERE model.value ->> 'id' = $1)
+      ORDER BY created_at, id LIMIT 1`,
+    [modelId],
+  );
+  return row?.id ?? null;
 }
 
 /** Ids of jobs of which something may be left to do: those not ended, oldest first, and ended ones with open dialogues. */

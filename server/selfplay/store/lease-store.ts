@@ -4,9 +4,9 @@
 // It does not know what a dialogue is about.
 import type { ChatUsage, ModelRole } from "../../../runtime/chat-model.ts";
 import type { StopReason } from "../dialogue-types.ts";
-import type { Database, Queryable } from "./database.ts";
+import type { Database, Queryable } from "../../store/database.ts";
 import { type JobStatus, type Json, type Lease, LeaseLostError, type StoredTurn } from "./records.ts";
-import { toJsonText, toText } from "./values.ts";
+import { toJsonText, toText } from "../../store/values.ts";
 
 export interface ClaimOptions {
   /** Names the gateway to people who look into the table. */

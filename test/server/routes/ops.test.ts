@@ -39,7 +39,8 @@ describe("a method an endpoint does not have is answered with 405 and those it h
   it.each([
     ["GET", "/v1/chat/completions", "POST"],
     ["OPTIONS", "/v1/chat/completions", "POST"],
-    ["DELETE", "/v1/models/realm", "GET, HEAD"],
+    ["PATCH", "/v1/models/realm", "GET, HEAD, DELETE"],
+    ["PUT", "/v1/models/realm/load", "POST"],
     ["POST", "/v1/models", "GET, HEAD"],
     ["POST", "/health", "GET, HEAD"],
     ["PUT", "/ready", "GET, HEAD"],

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { createApp } from "../../../server/app.ts";
 import { createLifecycle } from "../../../server/lifecycle.ts";
-import { JobService } from "../../../server/selfplay/jobs/job-service.ts";
+import { createServices } from "../../../server/services.ts";
 import { writeHumanLikeness } from "../../../training/measures/human-likeness.ts";
 import { trainHumanLikeness } from "../../../training/measures/human-training.ts";
 import { captureLog, scriptedCatalog, testConfig, testMetrics } from "../../support/app-harness.ts";
@@ -31,11 +31,11 @@ function setUp() {
   ];
   const metrics = testMetrics();
   metrics.describe([user.info, assistant.info, judge.info]);
-  const jobs = new JobService({ catalog, config, log, metrics });
-  const app = createApp({ catalog, config, jobs, lifecycle: createLifecycle(), log, metrics });
+  const services = createServices({ catalog, config, log, metrics });
+  const app = createApp({ catalog, config, lifecycle: createLifecycle(), log, metrics, services });
   onTestFinished(async () => {
-    await jobs.drain(AbortSignal.abort());
-    await jobs.close();
+    await services.drain(AbortSignal.abort());
+    await services.close();
     await rm(config.dataFolder, { recursive: true, force: true });
   });
   const send = async (method: string, path: string, body?: object): Promise<{ status: number; json: Body }> => {

@@ -11,7 +11,7 @@ import { createMetrics } from "../../../server/metrics.ts";
 import { readServerSentData } from "../../../server/selfplay/remote-dialogue.ts";
 import { turnSeed } from "../../../server/selfplay/seeds.ts";
 import { catalogOf } from "./play.ts";
-import { JobService } from "../../../server/selfplay/jobs/job-service.ts";
+import { createServices } from "../../../server/services.ts";
 import { type Script, SpellingModel } from "./spelling-model.ts";
 
 const path = "/v1/selfplay/dialogues";
@@ -26,8 +26,8 @@ function open(userScript: Script, assistantScript: Script, contextWindow = 1000)
   const lifecycle = createLifecycle();
   const metrics = createMetrics({ version: "0", hasProcessMetrics: false });
   metrics.describe(catalog.list().map((model) => model.info));
-  const jobs = new JobService({ catalog, config, log, metrics });
-  const app = createApp({ catalog, config, jobs, lifecycle, log, metrics });
+  const services = createServices({ catalog, config, log, metrics });
+  const app = createApp({ catalog, config, lifecycle, log, metrics, services });
   const post = (body: unknown, signal = new AbortController().signal) =>
     app.request(path, {
       method: "POST",

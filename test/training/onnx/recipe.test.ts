@@ -1,10 +1,13 @@
 // The recipe as a whole: it learns, it goes on as if never stopped, it refuses what cannot end well, and what it leaves is a
 // checkpoint that computes what was trained.
+import { createHash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { openSafetensors } from "../../../runtime/importer/safetensors.ts";
+import { readExamples, totalTokens } from "../../../training/onnx/examples.ts";
+import { packed } from "../../../training/onnx/pack.ts";
 import { readReference } from "../../../training/train/reference.ts";
 import { recordedFolder } from "../../support/checkpoints.ts";
 import { dataFolder, loggedSteps, madeExamples, run, stepsOf } from "./run-recipe.ts";
@@ -38,6 +41,9 @@ describe("a training", () => {
     expect(events[0]).toMatchObject({
       step: 0,
       steps: steps.length,
+      train_sha256: createHash("sha256")
+        .update(await readFile(join(data, "train.jsonl")))
+        .digest("hex"),
       train_examples: 24,
       heldout_examples: 6,
       device: "cpu",
@@ -210,6 +216,23 @@ describe("examples", () => {
     const [start] = all.events;
     expect(start?.["trained_tokens"]).toBe(Number(start?.["train_tokens"]) - 24);
   });
+});
+
+test("packed examples are sequences of the whole context, with as many tokens and no first ids in the loss", async () => {
+  const examples = await readExamples(join(data, "train.jsonl"), {
+    isTrainingAll: true,
+    contextTokens: 100,
+    vocabSize: 64,
+  });
+  const { items } = packed(examples, 25, 1);
+  const [first, ...others] = items.map(({ ids }) => ids.length).toReversed();
+  expect(others.every((length) => length === 25)).toBe(true);
+  expect(first).toBeLessThanOrEqual(25);
+  expect(totalTokens(items)).toBe(totalTokens(examples.items));
+  const ignored = items.reduce((sum, { labels }) => sum + labels.filter((label) => label === -100).length, 0);
+  expect(ignored).toBe(24);
+  const { events } = await run({ data, run: join(folder, "run"), flags: ["--context=25", "--pack", "--max-steps=1"] });
+  expect(events[0]).toMatchObject({ train_examples: items.length, train_tokens: totalTokens(items) });
 });
 
 describe("the result", () => {

@@ -1,5 +1,5 @@
 // What a recipe leaves is imported, compared with what the checkpoint computes, and served, or the models folder stays as it was.
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
@@ -95,6 +95,57 @@ describe("a training that worked", () => {
     await expect(go(optionsFor(run), untouched)).rejects.toThrow("--force replaces it once the training is done");
     expect(await go(optionsFor(run, "--force"), trainerOf(run))).toMatchObject({ kind: "registered" });
     expect(await readdir(models)).toEqual(["mine"]);
+  });
+});
+
+const digestOf = async ({ dataFolder }: RecordedRun) => sha256(await readFile(join(dataFolder, "train.jsonl"), "utf8"));
+
+describe("a run that a recipe has finished elsewhere", () => {
+  const done = { event: "done", result: "/elsewhere/run/result", steps: 40, best: 1.25, best_step: 30 };
+  const settings = {
+    data: "/elsewhere/data",
+    base: "/elsewhere/base",
+    lr: 0.001,
+    train_on: "labels",
+    pack: false,
+    resume: true,
+  };
+
+  async function brought(...events: readonly object[]): Promise<RecordedRun> {
+    const run = await recordedRun(folder);
+    await rename(run.checkpoint, join(run.runFolder, "result"));
+    await writeFile(join(run.runFolder, "settings.json"), JSON.stringify(settings));
+    await writeFile(join(run.runFolder, "log.jsonl"), events.map((event) => `${JSON.stringify(event)}\n`).join(""));
+    return { ...run, checkpoint: join(run.runFolder, "result") };
+  }
+
+  test("is imported, checked and registered with the settings that it tells of, and nothing is started", async () => {
+    const digest = await digestOf(await recordedRun(join(folder, "other")));
+    const run = await brought({ ...startEvent, train_sha256: digest }, done, { event: "end" });
+    const outcome = await go(optionsFor(run, "--trained"), untouched);
+    if (outcome.kind !== "registered") throw new Error(outcome.kind);
+    const { provenance } = await readManifest(outcome.registered.folder);
+    expect(provenance).toMatchObject({
+      training: {
+        settings: { lr: 0.001, "train-on": "labels" },
+        steps: 40,
+        heldoutLoss: 1.25,
+        importCheck: { positions: 53 },
+      },
+    });
+    expect(JSON.stringify(provenance)).not.toContain("elsewhere");
+  });
+
+  test("is refused when it has not ended, when it is no run, and when other examples are named than it was trained on", async () => {
+    await expect(go(optionsFor(await recordedRun(folder), "--trained"), untouched)).rejects.toThrow(
+      "log.jsonl does not exist",
+    );
+    await rm(join(folder, "run"), { recursive: true });
+    const early = await brought(startEvent, { event: "interrupted", step: 3 });
+    await expect(go(optionsFor(early, "--trained"), untouched)).rejects.toThrow("tells of no finished training");
+    await rm(join(folder, "run"), { recursive: true });
+    const other = await brought({ ...startEvent, train_sha256: sha256("other") }, done);
+    await expect(go(optionsFor(other, "--trained"), untouched)).rejects.toThrow(`with SHA-256 ${sha256("other")}`);
   });
 });
 

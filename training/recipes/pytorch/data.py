@@ -77,6 +77,23 @@ def parse_example(line: bytes, where: str, vocab: int) -> Example:
     return Example(str(row.get("id", "")), ids, labels)
 
 
+def packed(examples: Examples, context: int, seed: int) -> Examples:
+    """Joins examples, in an order that the seed decides, and cuts the whole into sequences of exactly the context.
+
+    For a base model: every position of the context is trained, and nothing is padded. A sequence sees the examples before it
+    in the same cut; the first id of an example is not in the loss, since what came before says nothing of it.
+    """
+    items = list(examples.items)
+    random.Random(f"{seed}/pack").shuffle(items)
+    ids: list[int] = []
+    labels: list[int] = []
+    for example in items:
+        ids += example.input_ids
+        labels += [IGNORED, *example.labels[1:]]
+    cuts = [Example(f"pack-{at}", ids[at : at + context], labels[at : at + context]) for at in range(0, len(ids), context)]
+    return Examples([cut for cut in cuts if cut.trained_tokens > 0], examples.cut, examples.dropped, examples.sha256)
+
+
 def batches_of(examples: list[Example], token_budget: int, order: random.Random | None) -> list[list[int]]:
     """Cuts the examples into batches of alike lengths: padded, none has more than token_budget tokens, unless it is one example.
 

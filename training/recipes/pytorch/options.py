@@ -29,6 +29,7 @@ def parse_options(args: list[str] | None = None) -> argparse.Namespace:
     add("--lora-dropout", type=float, default=0.0)
     add("--train-on", choices=["labels", "all"], default="labels", help="all: every token is in the loss, for a base model")
 
+    add("--pack", action="store_true", help="join the training examples into sequences of the whole context, for a base model")
     add("--epochs", type=float, default=3)
     add("--max-steps", type=int, help="end after so many optimizer steps, and let the learning rate fall to its end there")
     add("--batch-tokens", type=int, default=16384, help="most tokens of one batch of one device, padding included")

@@ -20,7 +20,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
 import checkpoints
-from data import BadInput, Example, Examples, Schedule, batches_of, padded, read_examples, trained_tokens
+from data import BadInput, Example, Examples, Schedule, batches_of, packed, padded, read_examples, trained_tokens
 from model import LossRows, build_config, build_model, save_result
 from options import parse_options
 from report import Reporter, write_reference
@@ -59,6 +59,8 @@ class Trainer:
             raise BadInput("train.jsonl has no example with a token in the loss")
         has_heldout = (Path(args.data) / "heldout.jsonl").exists()
         self.heldout = self._read("heldout.jsonl", context) if has_heldout else Examples([], 0, 0, "")
+        if args.pack:
+            self.train = packed(self.train, context, args.seed)
         self.schedule = Schedule(self.train.items, args.batch_tokens, args.accumulate * self.world, args.seed)
         wanted = math.ceil(args.epochs * self.schedule.steps_per_epoch)
         self.steps = min(wanted, args.max_steps) if args.max_steps else wanted
@@ -127,6 +129,7 @@ class Trainer:
             trained_parameters=sum(p.numel() for p in self.model.parameters() if p.requires_grad),
             device=self.device.type,
             processes=self.world,
+            train_sha256=self.train.sha256,
             train_examples=len(self.train.items),
             train_tokens=sum(len(example.input_ids) for example in self.train.items),
             trained_tokens=sum(example.trained_tokens for example in self.train.items),

@@ -1,7 +1,8 @@
 // Tokens of dialogues that another gateway plays, on a real PostgreSQL server.
 import { Client } from "pg";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { JobService } from "../../../../server/selfplay/jobs/job-service.ts";
+import { createServices } from "../../../../server/services.ts";
+import type { JobService } from "../../../../server/selfplay/jobs/job-service.ts";
 import { jobEventFrames } from "../../../../server/selfplay/jobs/job-events.ts";
 import { captureLog, scriptedCatalog, testConfig, testMetrics } from "../../../support/app-harness.ts";
 import { type PostgresServer, startPostgres } from "../../../support/postgres.ts";
@@ -43,12 +44,12 @@ function gateway(models: readonly ScriptedModel[]): JobService {
   const metrics = testMetrics();
   metrics.describe(models.map(({ info }) => info));
   const config = testConfig({ databaseUrl });
-  const jobs = new JobService({ catalog: scriptedCatalog(models), config, log: captureLog().log, metrics });
+  const services = createServices({ catalog: scriptedCatalog(models), config, log: captureLog().log, metrics });
   onTestFinished(async () => {
-    await jobs.drain(AbortSignal.abort());
-    await jobs.close();
+    await services.drain(AbortSignal.abort());
+    await services.close();
   });
-  return jobs;
+  return services.jobs;
 }
 
 const isOf =

@@ -5,7 +5,7 @@ import type { ChatMessage } from "../../../../runtime/chat-model.ts";
 import { createApp } from "../../../../server/app.ts";
 import { createLifecycle } from "../../../../server/lifecycle.ts";
 import { createLog } from "../../../../server/log.ts";
-import { JobService } from "../../../../server/selfplay/jobs/job-service.ts";
+import { createServices } from "../../../../server/services.ts";
 import { testConfig, testMetrics } from "../../../support/app-harness.ts";
 import { type EmbeddedPair, openEmbeddedPair } from "../embedded-pair.ts";
 
@@ -38,8 +38,8 @@ afterAll(async () => {
 function gateway() {
   const [log, metrics] = [createLog("silent"), testMetrics()];
   metrics.describe(pair.catalog.list().map(({ info }) => info));
-  const jobs = new JobService({ catalog: pair.catalog, config, log, metrics });
-  const app = createApp({ catalog: pair.catalog, config, jobs, lifecycle: createLifecycle(), log, metrics });
+  const services = createServices({ catalog: pair.catalog, config, log, metrics });
+  const app = createApp({ catalog: pair.catalog, config, lifecycle: createLifecycle(), log, metrics, services });
   return {
     async send(method: string, path: string, body?: object): Promise<Answer> {
       const sent = body === undefined ? {} : { body: JSON.stringify(body) };
@@ -47,8 +47,8 @@ function gateway() {
       return (await (await app.request(path, { method, headers, ...sent })).json()) as Answer;
     },
     async close() {
-      await jobs.drain(AbortSignal.abort());
-      await jobs.close();
+      await services.drain(AbortSignal.abort());
+      await services.close();
     },
   };
 }

@@ -3,7 +3,7 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { Database } from "../../../../server/selfplay/store/database.ts";
+import type { Database } from "../../../../server/store/database.ts";
 import { findDialogue, listDialogues } from "../../../../server/selfplay/store/dialogue-store.ts";
 import { eventsAfter } from "../../../../server/selfplay/store/event-store.ts";
 import {
@@ -24,10 +24,10 @@ import {
   releaseDialogue,
   renewLeases,
 } from "../../../../server/selfplay/store/lease-store.ts";
-import { migrate } from "../../../../server/selfplay/store/migrate.ts";
-import { migrations } from "../../../../server/selfplay/store/migrations.ts";
-import { openPglite } from "../../../../server/selfplay/store/pglite-database.ts";
-import { openPostgres } from "../../../../server/selfplay/store/postgres-database.ts";
+import { migrate } from "../../../../server/store/migrate.ts";
+import { migrations } from "../../../../server/store/migrations.ts";
+import { openPglite } from "../../../../server/store/pglite-database.ts";
+import { openPostgres } from "../../../../server/store/postgres-database.ts";
 import { LeaseLostError, type NewJob, type StoredTurn } from "../../../../server/selfplay/store/records.ts";
 import { type PostgresServer, startPostgres } from "../../../support/postgres.ts";
 
@@ -103,7 +103,7 @@ describe.each(["pglite", "postgresql"] as const)("on %s", (kind) => {
 
   it("migrations are applied once, by whoever comes first, and a newer database is refused", async () => {
     await database.query(
-      "DROP TABLE selfplay_events, selfplay_turns, selfplay_dialogues, selfplay_jobs, realchat_migrations",
+      "DROP TABLE files, selfplay_events, selfplay_turns, selfplay_dialogues, selfplay_jobs, realchat_migrations",
     );
     const applied = await Promise.all([migrate(database), migrate(database), migrate(database)]);
     expect(applied.map((names) => names.length).toSorted((a, b) => a - b)).toEqual([0, 0, migrations.length]);
@@ -253,7 +253,7 @@ describe.each(["pglite", "postgresql"] as const)("on %s", (kind) => {
 
   it("a job of the first release keeps what it has, and nothing is known of its judges", async () => {
     await database.query(
-      "DROP TABLE selfplay_events, selfplay_turns, selfplay_dialogues, selfplay_jobs, realchat_migrations",
+      "DROP TABLE files, selfplay_events, selfplay_turns, selfplay_dialogues, selfplay_jobs, realchat_migrations",
     );
     await migrate(database, migrations.slice(0, 1));
     await database.query(

@@ -1,8 +1,8 @@
 // Owns the choice of database: PostgreSQL where DATABASE_URL names one, else the embedded one in the data folder.
 // Whichever it is, its tables are brought up to date before anyone gets it.
 import { stat } from "node:fs/promises";
-import type { Config } from "../../config.ts";
-import type { Log } from "../../log.ts";
+import type { Config } from "../config.ts";
+import type { Log } from "../log.ts";
 import type { Database } from "./database.ts";
 import { migrate } from "./migrate.ts";
 import { databaseFolder, openPglite } from "./pglite-database.ts";

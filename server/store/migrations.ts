@@ -148,4 +148,18 @@ export const migrations: readonly Migration[] = [
         END $$`,
     ],
   },
+  {
+    name: "files",
+    statements: [
+      `CREATE TABLE files (
+        id text PRIMARY KEY,
+        purpose text NOT NULL,
+        filename text NOT NULL,
+        bytes bigint NOT NULL,
+        created_at timestamptz NOT NULL DEFAULT now(),
+        expires_at timestamptz
+      )`,
+      `CREATE INDEX files_by_age ON files (created_at, id)`,
+    ],
+  },
 ];

@@ -1,0 +1,86 @@
+// Owns the rows of files: written, listed, removed. A file that has expired is not there any more, whether or not it was removed yet.
+// It knows no bytes; file-folder.ts has them.
+import type { Queryable } from "../store/database.ts";
+import { toText } from "../store/values.ts";
+import type { FilePurpose, NewFile, StoredFile } from "./file-records.ts";
+
+export interface FilePage {
+  readonly limit: number;
+  /** Id of the file behind which the page begins. */
+  readonly after: string | null;
+  readonly purpose: string | null;
+  readonly order: "asc" | "desc";
+}
+
+export async function insertFile(database: Queryable, file: NewFile): Promise<StoredFile> {
+  const [row] = await database.query<FileRow>(
+    `INSERT INTO files (id, purpose, filename, bytes, expires_at)
+      VALUES ($1, $2, $3, $4, now() + $5::float8 * interval '1 second') RETURNING ${columns}`,
+    [file.id, file.purpose, toText(file.filename), file.bytes, file.expiresAfterS],
+  );
+  if (row === undefined) throw new Error(`File '${file.id}' was not written.`);
+  return toFile(row);
+}
+
+export async function findFile(database: Queryable, id: string): Promise<StoredFile | null> {
+  const [row] = await database.query<FileRow>(`SELECT ${columns} FROM files WHERE id = $1 AND ${isCurrent}`, [id]);
+  return row === undefined ? null : toFile(row);
+}
+
+/** By age, those behind file `after`. */
+export async function listFiles(
+  database: Queryable,
+  { limit, after, purpose, order }: FilePage,
+): Promise<readonly StoredFile[]> {
+  const isBehind = order === "desc" ? "<" : ">";
+  const rows = await database.query<FileRow>(
+    `SELECT ${columns} FROM files
+      WHERE ${isCurrent} AND ($3::text IS NULL OR purpose = $3::text)
+        AND ($2::text IS NULL OR (created_at, id) ${isBehind} (SELECT created_at, id FROM files WHERE id = $2::text))
+      ORDER BY created_at ${order}, id ${order} LIMIT $1`,
+    [limit, after, purpose],
+  );
+  return rows.map(toFile);
+}
+
+/** Removes a row; false when there is none. */
+export async function deleteFile(database: Queryable, id: string): Promise<boolean> {
+  return (await database.query("DELETE FROM files WHERE id = $1 RETURNING id", [id])).length > 0;
+}
+
+/** Removes the rows of files that have expired, and returns their ids. */
+export async function deleteExpired(database: Queryable): Promise<readonly string[]> {
+  const rows = await database.query<{ id: string }>(`DELETE FROM files WHERE NOT ${isCurrent} RETURNING id`);
+  return rows.map(({ id }) => id);
+}
+
+/** Which of these ids have a row. */
+export async function knownFiles(database: Queryable, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  const rows = await database.query<{ id: string }>("SELECT id FROM files WHERE id = ANY($1::text[])", [ids]);
+  return new Set(rows.map(({ id }) => id));
+}
+
+const isCurrent = "(expires_at IS NULL OR expires_at > now())";
+
+const columns = `id, purpose, filename, bytes, (extract(epoch FROM created_at) * 1000)::float8 AS created_ms,
+  (extract(epoch FROM expires_at) * 1000)::float8 AS expires_ms`;
+
+interface FileRow {
+  readonly id: string;
+  readonly purpose: FilePurpose;
+  readonly filename: string;
+  readonly bytes: number;
+  readonly created_ms: number;
+  readonly expires_ms: number | null;
+}
+
+function toFile({
+  id,
+  purpose,
+  filename,
+  bytes,
+  created_ms: createdAtMs,
+  expires_ms: expiresAtMs,
+}: FileRow): StoredFile {
+  return { id, purpose, filename, bytes, createdAtMs, expiresAtMs };
+}
