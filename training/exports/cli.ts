@@ -1,16 +1,12 @@
 // `npm run export`: conversations in, a folder for a trainer out.
 // Exit codes: 0 done, 1 a source, a model or the disk, 2 bad flags, 130 interrupted.
 import { EngineError } from "../../runtime/errors.ts";
-import { Funnel } from "../clean/funnel.ts";
 import { renderFunnel } from "../clean/funnel-table.ts";
-import { openModelText } from "../examples/model-text.ts";
 import { FlagError } from "../prepare/flags.ts";
-import { prepare } from "../prepare/prepare.ts";
 import { SourceError } from "../sources/source-error.ts";
-import { EXPORT_HELP, type ExportCommand, parseExportArguments } from "./cli-options.ts";
-import { ExportError, exportFolder, type Incoming } from "./export-folder.ts";
-import type { ExportRecord } from "./format.ts";
-import { createMeasures } from "./measures.ts";
+import { EXPORT_HELP, parseExportArguments } from "./cli-options.ts";
+import { ExportError } from "./export-folder.ts";
+import { runExport, summaryOf } from "./run-export.ts";
 
 /** Beyond so many, rows are only counted. */
 const toldRows = 20;
@@ -35,7 +31,15 @@ async function main(): Promise<number> {
       console.log(EXPORT_HELP);
       return 0;
     }
-    await run(command, tell, abort.signal);
+    const { record, funnel } = await runExport(command, tell, abort.signal);
+    process.stderr.write(renderFunnel(funnel));
+    console.error(
+      summaryOf(record)
+        .map((line) => `export: ${line}`)
+        .join("\n"),
+    );
+    console.log(command.out);
+    if (record.counts.conversations === 0) console.error(`export: no conversation was left for ${command.format.name}`);
     return 0;
   } catch (error) {
     if (abort.signal.aborted) {
@@ -50,46 +54,4 @@ async function main(): Promise<number> {
     console.error(isOurs ? `export: ${error.message}` : error);
     return 1;
   }
-}
-
-async function run(command: ExportCommand, tell: (line: string) => void, signal: AbortSignal): Promise<void> {
-  const { sources, role, system, format, out } = command;
-  const model = command.modelFolder === null ? null : await openModelText(command.modelFolder);
-  const funnel = new Funnel();
-  const measures = command.isMeasured ? createMeasures(model) : null;
-  async function* incoming(): AsyncGenerator<Incoming> {
-    for await (const conversation of prepare(sources, command.prepare, funnel, signal, model)) {
-      if (system === null) yield conversation;
-      else yield { ...conversation, system: { ...conversation.system, [role]: system } };
-    }
-  }
-  const record = await exportFolder(
-    incoming(),
-    {
-      ...command,
-      model,
-      created: new Date(),
-      funnel: () => funnel.toJson(),
-      measures: () => Promise.resolve(measures?.result() ?? null),
-      onExported: (conversation) => measures?.add(conversation),
-      onLeftOut: ({ origin, id }, reason) => tell(`${origin.file}, row ${origin.row} (${id}): left out: ${reason}`),
-    },
-    signal,
-  );
-  process.stderr.write(renderFunnel(funnel));
-  console.error(summary(record));
-  console.log(out);
-  if (record.counts.conversations === 0) console.error(`export: no conversation was left for ${format.name}`);
-}
-
-function summary({ counts, leftOut }: ExportRecord): string {
-  const lines = [
-    `${counts.train} conversations to train on, ${counts.heldout} held out; ${counts.rows} rows`,
-    ...(counts.tokens > 0 ? [`${counts.tokens} tokens, ${counts.trainedTokens} of them trained`] : []),
-    ...(counts.truncated > 0 ? [`${counts.truncated} cut at the end, ${counts.cutTurns} trained turns lost`] : []),
-    ...(counts.retokenizedTurns > 0 ? [`${counts.retokenizedTurns} turns tokenized anew`] : []),
-    ...(counts.contextTurnsInLoss > 0 ? [`${counts.contextTurnsInLoss} context turns are in the loss`] : []),
-    ...Object.entries(leftOut).map(([reason, count]) => `${count} left out: ${reason}`),
-  ];
-  return lines.map((line) => `export: ${line}`).join("\n");
 }

@@ -1,17 +1,21 @@
 // `npm run train`'s command line: its own flags, those of the recipe, those of the importer, and what they mean together.
 // Every bad flag is one sentence. It reads no file and starts nothing.
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { parseImportArguments } from "../../runtime/importer/cli-options.ts";
 import type { ImportOptions } from "../../runtime/importer/import-checkpoint.ts";
+import { modelFolderName } from "../../runtime/model-id.ts";
+import { INPUT_FLAGS, INPUT_HELP, readInputs, type RunInputs } from "./input-flags.ts";
 import { RECIPE_FLAGS, recipeFlagHelp, recipeFlagProblem, type RecipeName, RECIPES } from "./recipe-flags.ts";
 
 export const TRAIN_HELP = `Usage: npm run train -- --data EXPORT --base CHECKPOINT --role user|assistant --id NAME [options]
+       npm run train -- --data FILE --model ID --role user|assistant --id NAME [options]
 
 Trains a model on a pre-tokenized export, imports the result, checks that the imported model computes what was trained, and
 puts it among the served models. Interrupted, it leaves a checkpoint: the same command with --resume goes on.
 
   --recipe onnx|pytorch         Who trains: training/onnx, without Python, or training/recipes/pytorch [onnx]
-  --data EXPORT                 Folder with train.jsonl, heldout.jsonl and meta.json
+${INPUT_HELP}
   --run-folder FOLDER           Where checkpoints, log and result go [runs/ID]
   --resume                      Go on with the run in --run-folder
   --trained                     The recipe was run elsewhere and --run-folder brought back: only import, check and register
@@ -35,6 +39,8 @@ export interface TrainOptions {
   readonly runFolder: string;
   /** Where the template and the tokenizer come from. */
   readonly tokenizerFolder: string;
+  /** What is still to be made of them; see prepare-run.ts. */
+  readonly inputs: RunInputs;
   /** Null for a model from scratch. */
   readonly baseFolder: string | null;
   readonly isResuming: boolean;
@@ -69,6 +75,7 @@ const OWN_FLAGS = {
   python: TEXT,
   processes: TEXT,
   help: SWITCH,
+  ...INPUT_FLAGS,
 } as const;
 
 const IMPORT_FLAGS = {
@@ -118,10 +125,15 @@ function optionsOf(values: Values, now: Date): TrainOptions {
   const recipe = recipeOf(text("recipe") ?? RECIPES[0]);
   const dataFolder = text("data");
   if (dataFolder === null) throw new Refusal("--data is needed: the folder of a pre-tokenized export");
+  const runFolder = text("run-folder") ?? join("runs", modelFolderName(text("id") ?? ""));
+  const inputs = readInputs(values, Object.keys(IMPORT_FLAGS));
+  if (inputs.model !== null && text("base") !== null) throw new Refusal("--model and --base exclude each other");
+  const baseFolder = inputs.model === null ? text("base") : join(runFolder, "base");
+  const handedOn: Values = baseFolder === null ? values : { ...values, base: baseFolder };
   const settings: Record<string, string | boolean> = {};
   const recipeArguments: string[] = [];
   for (const name of Object.keys(RECIPE_FLAGS)) {
-    const value = values[name];
+    const value = handedOn[name];
     if (value === undefined) continue;
     assertRecipe(name, RECIPE_FLAGS[name]?.only, recipe);
     const problem = typeof value === "string" ? recipeFlagProblem(name, value) : null;
@@ -133,7 +145,6 @@ function optionsOf(values: Values, now: Date): TrainOptions {
   if (values["trained"] === true && values["resume"] === true) {
     throw new Refusal("--trained and --resume exclude each other: a run that can be resumed has not ended");
   }
-  const baseFolder = text("base");
   if (baseFolder === null && text("method") === "lora") throw new Refusal("--method lora needs --base");
   if (baseFolder !== null && text("config") !== null) throw new Refusal("--base and --config exclude each other");
   const tokenizerFolder = text("tokenizer") ?? baseFolder;
@@ -141,12 +152,12 @@ function optionsOf(values: Values, now: Date): TrainOptions {
   for (const name of ["python", "processes"]) if (text(name) !== null) assertRecipe(name, "pytorch", recipe);
   const processes = Number(text("processes") ?? "1");
   if (!Number.isSafeInteger(processes) || processes < 1) throw new Refusal("--processes must be a positive integer");
-  const importing = importOptions(values, now);
   return {
     recipe,
     dataFolder,
-    runFolder: text("run-folder") ?? `runs/${importing.id}`,
+    runFolder,
     tokenizerFolder,
+    inputs,
     baseFolder,
     isResuming: values["resume"] === true,
     isTrained: values["trained"] === true,
@@ -154,7 +165,7 @@ function optionsOf(values: Values, now: Date): TrainOptions {
     processes,
     recipeArguments,
     recipeSettings: settings,
-    importing,
+    importing: importOptions(values, now),
   };
 }
 

@@ -2,8 +2,11 @@
 // Exit codes: 0 done, 1 failed, 2 bad flags or input, 130 interrupted (a checkpoint is kept).
 import { EngineError } from "../../runtime/errors.ts";
 import { progressDisplay } from "../../runtime/importer/progress.ts";
+import { FlagError } from "../prepare/flags.ts";
+import { SourceError } from "../sources/source-error.ts";
 import type { ImportCheck } from "./check-import.ts";
 import { parseTrainArguments, TRAIN_HELP, type TrainOptions } from "./cli-options.ts";
+import { prepareRun } from "./prepare-run.ts";
 import { PythonError } from "./python.ts";
 import { TrainingView } from "./terminal-view.ts";
 import { recipeTrainer, train } from "./train.ts";
@@ -34,7 +37,13 @@ async function run(options: TrainOptions): Promise<number> {
         display.update(progress);
       },
     };
-    const outcome = await train(options, recipeTrainer(options, python), hooks, abort.signal);
+    const noted = {
+      onNote: (sentence: string) => process.stderr.write(`train: ${sentence}\n`),
+      onWeights: hooks.onImport,
+    };
+    const ready = await prepareRun(options, noted, abort.signal);
+    display.end();
+    const outcome = await train(ready, recipeTrainer(ready, python), hooks, abort.signal);
     view.end();
     display.end();
     if (outcome.kind === "interrupted") {
@@ -50,8 +59,8 @@ async function run(options: TrainOptions): Promise<number> {
     const sentence = error instanceof Error ? error.message : String(error);
     process.stderr.write(abort.signal.aborted ? "train: interrupted\n" : `train: ${sentence}\n`);
     if (abort.signal.aborted) return 130;
-    const isInput = error instanceof PythonError || (error instanceof EngineError && error.code === "invalid_request");
-    return isInput ? 2 : 1;
+    const isInput = error instanceof PythonError || error instanceof FlagError || error instanceof SourceError;
+    return isInput || (error instanceof EngineError && error.code === "invalid_request") ? 2 : 1;
   }
 }
 

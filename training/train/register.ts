@@ -1,6 +1,6 @@
 // Owns a trained checkpoint's way among the served models: import beside the place, check, note where it comes from, move in.
 // Whatever fails, the models folder is as it was. It prints nothing and trains nothing.
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { EngineError } from "../../runtime/errors.ts";
 import {
@@ -11,6 +11,7 @@ import {
 } from "../../runtime/importer/import-checkpoint.ts";
 import { isObject } from "../../runtime/importer/json.ts";
 import { manifestName, readManifest } from "../../runtime/manifest.ts";
+import { modelFolderName } from "../../runtime/model-id.ts";
 import { readTextSide } from "../../runtime/text-side.ts";
 import { checkImport, type ImportCheck, importProblem } from "./check-import.ts";
 
@@ -31,6 +32,13 @@ export interface Registered {
   readonly check: ImportCheck;
 }
 
+/** Whether the place is free, or may be taken. Throws EngineError("invalid_request"): before a training, not after it. */
+export async function assertFree({ outFolder, id, isReplacing }: ImportOptions): Promise<void> {
+  const target = join(outFolder, modelFolderName(id));
+  if (isReplacing || (await stat(target).catch(() => null)) === null) return;
+  throw new EngineError("invalid_request", `${target} exists already; --force replaces it once the training is done`);
+}
+
 /** Puts the model in place. Throws EngineError, or an Error with a sentence; then, and when aborted, nothing has changed. */
 export async function register(
   { importing, runFolder, templateHash, training }: RegisterOptions,
@@ -39,7 +47,7 @@ export async function register(
 ): Promise<Registered> {
   const out = resolve(importing.outFolder);
   await mkdir(out, { recursive: true });
-  const work = await mkdtemp(join(out, `.${importing.id}.training-`));
+  const work = await mkdtemp(join(out, `.${modelFolderName(importing.id)}.training-`));
   try {
     const folder = await importCheckpoint({ ...importing, outFolder: work }, onProgress, signal);
     await assertTemplate(folder, templateHash);
@@ -48,7 +56,7 @@ export async function register(
     if (problem !== null) throw new EngineError("bad_model", problem);
     await note(folder, { ...training, importCheck: check });
     signal.throwIfAborted();
-    const target = join(out, importing.id);
+    const target = join(out, modelFolderName(importing.id));
     await moveIntoPlace(folder, target);
     return { folder: target, check };
   } finally {

@@ -1,7 +1,6 @@
 // Owns the order of a training: what can be found wrong in a second first, then the recipe, then the model's way into place.
 // It draws nothing; the recipe, its process and the import have files of their own.
 import { createHash } from "node:crypto";
-import { stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { EngineError } from "../../runtime/errors.ts";
@@ -15,7 +14,7 @@ import { type ExportFolder, readExportFolder } from "./export-folder.ts";
 import { type FinishedRun, finishedRun } from "./finished-run.ts";
 import { checkPython } from "./python.ts";
 import { type RecipeCommand, type RecipeEnding, runRecipe } from "./recipe-run.ts";
-import { type Registered, register } from "./register.ts";
+import { assertFree, type Registered, register } from "./register.ts";
 
 const pytorchScript = fileURLToPath(new URL("../recipes/pytorch/train.py", import.meta.url));
 const onnxScript = fileURLToPath(new URL("../onnx/cli.ts", import.meta.url));
@@ -66,10 +65,7 @@ export async function train(
   signal: AbortSignal,
 ): Promise<TrainOutcome> {
   const { importing, tokenizerFolder, runFolder } = options;
-  const target = join(importing.outFolder, importing.id);
-  if (!importing.isReplacing && (await stat(target).catch(() => null)) !== null) {
-    throw refused(`${target} exists already; --force replaces it once the training is done`);
-  }
+  await assertFree(importing);
   const data = await readExportFolder(options.dataFolder, signal);
   if (data.role !== null && data.role !== importing.role && options.recipeSettings["train-on"] !== "all") {
     throw refused(`${options.dataFolder} trains the ${data.role}'s turns, and --role is ${importing.role}`);
