@@ -16,6 +16,7 @@ export type InheritedImport = Pick<
   | "kvPrecision"
   | "blockSize"
   | "accuracyLevel"
+  | "isDithered"
   | "contextWindow"
   | "endOfConversation"
   | "responseRole"
@@ -40,6 +41,8 @@ export async function importLike(folder: string, manifest: Manifest): Promise<In
     kvPrecision: manifest.kvPrecision,
     blockSize: (packed ?? head)?.attributes.get("block_size") ?? DEFAULT_BLOCK_SIZE,
     accuracyLevel: (packed ?? head)?.attributes.get("accuracy_level") ?? null,
+    // Its weights lie on the grid that theirs would be rounded to.
+    isDithered: precision === "int8" || precision === "int4",
     contextWindow: manifest.contextWindow,
     endOfConversation: await endOfConversationOf(folder, manifest),
     responseRole: manifest.responseRole,

@@ -22,6 +22,8 @@ Architectures: Llama (SmolLM2 among them), Mistral, Qwen2 and Qwen2.5, Qwen3.
                                 [64 for int4, else 32]
   --kv float32|float16          Type of the key-value cache; quantized models compute in it
                                 [float16 for float16 models, else float32]
+  --dither                      Round int8 and int4 values up or down by chance, right on average: for checkpoints that were
+                                trained a little from int8 or int4 weights, whose change rounding would take back
   --accuracy-level 0-4          How far int8 and int4 kernels may round activations: 4 to 8 bits, 0 not at all [4]
   --context N                   Context window in tokens [all that the model was trained for]
   --end-of-conversation TOKEN   Added token that ends a conversation [<|endconversation|>, where there is one]
@@ -51,6 +53,7 @@ const FLAGS = {
   "block-size": { type: "string" },
   kv: { type: "string" },
   "accuracy-level": { type: "string" },
+  dither: { type: "boolean", default: false },
   context: { type: "string" },
   "end-of-conversation": { type: "string" },
   "response-role": { type: "string" },
@@ -85,6 +88,7 @@ export function parseImportArguments(args: readonly string[], now: Date): Import
       accuracyLevel: optional(values["accuracy-level"], (text) =>
         Number(oneOf("--accuracy-level", text, ["0", "1", "2", "3", "4"])),
       ),
+      isDithered: values.dither,
       contextWindow: optional(values.context, (text) => positiveInt("--context", text)),
       endOfConversation: values["end-of-conversation"] ?? null,
       responseRole: optional(values["response-role"], (text) => oneOf("--response-role", text, ROLES)),

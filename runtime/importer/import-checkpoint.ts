@@ -206,6 +206,7 @@ async function describe(
       source: options.provenance === "" ? basename(resolve(options.source)) : options.provenance,
       sourceSha256,
       importerVersion: IMPORTER_VERSION,
+      ...(options.isDithered === true ? { isDithered: true } : {}),
       // The graph does not say all of it: with this, the checkpoint can be written again.
       config: configJson,
       ...(options.baseModel === null ? {} : { baseModel: options.baseModel }),

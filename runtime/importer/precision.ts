@@ -20,6 +20,11 @@ export interface FormatOptions {
   /** Values that share a scale. */
   readonly blockSize: number;
   readonly accuracyLevel: number | null;
+  /**
+   * Rounds quantized values up or down by chance, right on average. For a checkpoint that was trained from quantized weights: rounding
+   * to the nearest takes back every change of less than half a step, which may be the whole training.
+   */
+  readonly isDithered?: boolean;
 }
 
 /**
@@ -39,6 +44,7 @@ export function resolveFormat(options: FormatOptions): WeightFormat & { readonly
     headBits: bitsOf(headPrecision ?? precision),
     blockSize,
     accuracyLevel: options.accuracyLevel ?? QUICKEST_ACCURACY_LEVEL,
+    isDithered: options.isDithered ?? false,
     kvType,
   };
 }

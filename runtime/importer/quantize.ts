@@ -5,6 +5,20 @@
 export type Bits = 4 | 8;
 export type Scales = Float32Array | Float16Array;
 
+/** The next of a row of numbers from 0 up to, but not including, 1. */
+export type Chance = () => number;
+
+/** Equal seeds give equal numbers. */
+export function seededChance(seed: number): Chance {
+  let state = seed | 0 || 1;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
+}
+
 export interface BlockLayout {
   readonly blocksPerRow: number;
   readonly bytesPerRow: number;
@@ -18,7 +32,8 @@ export function blockLayout(columns: number, bits: Bits, blockSize: number): Blo
 
 /**
  * Quantizes `rows` rows. Scales are rounded to the type of `scales` first and the values to those, so that a value and
- * its reconstruction differ by at most half a step (4 bits: half a step, a whole one at the far end of the range).
+ * its reconstruction differ by at most half a step (4 bits: half a step, a whole one at the far end of the range). With a `chance`
+ * each value goes to one of its two neighbours, more often to the nearer one, so that it is right on average.
  */
 export function quantizeRows(
   values: Float32Array,
@@ -28,6 +43,7 @@ export function quantizeRows(
   blockSize: number,
   packed: Uint8Array,
   scales: Scales,
+  chance: Chance | null = null,
 ): void {
   const { blocksPerRow, bytesPerRow } = blockLayout(columns, bits, blockSize);
   const blockBytes = (blockSize * bits) / 8;
@@ -45,7 +61,8 @@ export function quantizeRows(
       const at = row * bytesPerRow + block * blockBytes;
       for (let i = 0; i < blockSize; i++) {
         const value = start + i < end ? values[start + i]! : 0;
-        const level = Math.max(-middle, Math.min(top, Math.round(value * inverse))) + middle;
+        const rounded = chance === null ? Math.round(value * inverse) : Math.floor(value * inverse + chance());
+        const level = Math.max(-middle, Math.min(top, rounded)) + middle;
         if (bits === 8) packed[at + i] = level;
         else if (i % 2 === 0) packed[at + (i >> 1)] = level;
         else packed[at + (i >> 1)]! |= level << 4;

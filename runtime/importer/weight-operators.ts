@@ -18,6 +18,8 @@ export interface WeightFormat {
   readonly blockSize: number;
   /** Of quantized products: 4 lets the kernel round activations to 8 bits, 0 leaves them alone. */
   readonly accuracyLevel: number;
+  /** Quantized values go to either neighbour, by chance: see FormatOptions. */
+  readonly isDithered: boolean;
 }
 
 interface Embedding {
@@ -111,7 +113,8 @@ export class WeightOperators {
   }
 
   #quantize(source: RowSource, bits: Bits): QuantizedRegions {
-    return this.#plan.quantized(source, bits, this.#format.blockSize, this.#format.activationType);
+    const { blockSize, activationType, isDithered } = this.#format;
+    return this.#plan.quantized(source, bits, blockSize, activationType, isDithered);
   }
 
   #blockProduct(

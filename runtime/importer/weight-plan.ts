@@ -2,7 +2,7 @@
 // Offsets are known before any weight is read, so the graph can be built first and scales written beside their values.
 // It knows encodings and places, not what a tensor means.
 import type { ExternalData } from "../onnx/proto.ts";
-import { blockLayout, quantizeRows } from "./quantize.ts";
+import { blockLayout, quantizeRows, seededChance } from "./quantize.ts";
 import type { Bits } from "./quantize.ts";
 import type { RowSource } from "./rows.ts";
 
@@ -31,6 +31,7 @@ interface BlockJob extends QuantizedRegions {
   readonly bits: Bits;
   readonly blockSize: number;
   readonly scaleType: WeightType;
+  readonly isDithered: boolean;
 }
 
 /** Where the bytes go; a FileHandle is one. */
@@ -59,11 +60,17 @@ export class WeightPlan {
     return region;
   }
 
-  quantized(source: RowSource, bits: Bits, blockSize: number, scaleType: WeightType): QuantizedRegions {
+  quantized(
+    source: RowSource,
+    bits: Bits,
+    blockSize: number,
+    scaleType: WeightType,
+    isDithered = false,
+  ): QuantizedRegions {
     const { blocksPerRow, bytesPerRow } = blockLayout(source.columns, bits, blockSize);
     const packed = this.#reserve(source.rows * bytesPerRow);
     const scales = this.#reserve(source.rows * blocksPerRow * bytesOf(scaleType));
-    this.#jobs.push({ source, bits, blockSize, scaleType, packed, scales });
+    this.#jobs.push({ source, bits, blockSize, scaleType, isDithered, packed, scales });
     return { packed, scales };
   }
 
@@ -110,13 +117,18 @@ function floatEncoder({ source, type, region }: FloatJob, maxRows: number): Enco
   };
 }
 
-function blockEncoder({ source, bits, blockSize, scaleType, ...regions }: BlockJob, maxRows: number): Encoder {
+function blockEncoder(
+  { source, bits, blockSize, scaleType, isDithered, ...regions }: BlockJob,
+  maxRows: number,
+): Encoder {
+  // Of its place alone: equal checkpoints give equal bytes.
+  const chance = isDithered ? seededChance(regions.packed.offsetBytes + 1) : null;
   const { blocksPerRow, bytesPerRow } = blockLayout(source.columns, bits, blockSize);
   const packed = new Uint8Array(maxRows * bytesPerRow);
   const Scales = scaleType === "float16" ? Float16Array : Float32Array;
   const scales = new Scales(maxRows * blocksPerRow);
   return (values, first, count) => {
-    quantizeRows(values, count, source.columns, bits, blockSize, packed, scales);
+    quantizeRows(values, count, source.columns, bits, blockSize, packed, scales, chance);
     const packedAt = regions.packed.offsetBytes + first * bytesPerRow;
     const scalesAt = regions.scales.offsetBytes + first * blocksPerRow * bytesOf(scaleType);
     return [

@@ -24,7 +24,7 @@ ${INPUT_HELP}
                                 (--recipe pytorch)
 
 The model that is put in place (as in npm run import):
-  --id NAME --role user|assistant --precision P --head-precision P --block-size N --kv T --accuracy-level N
+  --id NAME --role user|assistant --precision P --head-precision P --block-size N --kv T --accuracy-level N --dither
   --end-of-conversation TOKEN --response-role ROLE --batch-invariant --licence NAME --source TEXT --base-model NAME
   --created-at TIME --out FOLDER --force
 
@@ -86,6 +86,7 @@ const IMPORT_FLAGS = {
   "block-size": TEXT,
   kv: TEXT,
   "accuracy-level": TEXT,
+  dither: SWITCH,
   "end-of-conversation": TEXT,
   "response-role": TEXT,
   "batch-invariant": SWITCH,

@@ -118,6 +118,8 @@ async function likeParent({ inputs, importing }: TrainOptions, folder: string, m
     blockSize: has("block-size") || isOther ? importing.blockSize : like.blockSize,
     accuracyLevel: has("accuracy-level") || isOther ? importing.accuracyLevel : like.accuracyLevel,
     kvPrecision: has("kv") || isOther ? importing.kvPrecision : like.kvPrecision,
+    // On another grid, rounding to the nearest takes nothing back.
+    isDithered: importing.isDithered === true || (like.isDithered === true && !isOther && !has("block-size")),
     contextWindow: like.contextWindow,
     endOfConversation: importing.endOfConversation ?? like.endOfConversation,
     responseRole: importing.responseRole ?? like.responseRole,

@@ -12,12 +12,14 @@ import { readTextSide } from "../../../runtime/text-side.ts";
 import {
   copyOf,
   editJson,
+  float32Tensor,
   importOptions,
   importQuietly,
   readSafetensors,
   RECORDED,
   recordedFolder,
   recordedLogits,
+  safetensorsBytes,
   scratchFolder,
 } from "../../support/checkpoints.ts";
 import { openDecoderRun } from "../../support/decoder-run.ts";
@@ -129,6 +131,30 @@ test.each(["usergpt", "realm"])(
     expect(again.tokens).toEqual(manifest.tokens);
     const [one, two] = [await readTextSide(model, manifest), await readTextSide(back, again)];
     expect(two.template.hash).toBe(one.template.hash);
+  },
+);
+
+test.each(["int8", "int4"] as const)(
+  "%s: a training that moved weights by less than half a step survives a dithered import, and no other",
+  async (precision) => {
+    const model = await importAs(recordedFolder("smollm2"), { precision });
+    const checkpoint = await written(model);
+    const name = "model.layers.0.mlp.down_proj.weight";
+    const file = join(checkpoint, "model.safetensors");
+    const tensors = readSafetensors(await readFile(file));
+    const { shape, values } = (await valuesOf(checkpoint)).get(name)!;
+    const [rows = 0, columns = 0] = shape;
+    const step = Math.max(...values.map(Math.abs)) / (precision === "int8" ? 127 : 8);
+    const moved = values.map((value) => value + 0.1 * step);
+    await writeFile(file, safetensorsBytes({ ...tensors, [name]: float32Tensor([rows, columns], moved) }));
+    const mean = async (folder: string) => {
+      const { values: found } = (await valuesOf(await written(folder))).get(name)!;
+      return found.reduce((sum, value, i) => sum + value - (values[i] ?? NaN), 0) / found.length / (0.1 * step);
+    };
+    const nearest = await mean(await importAs(checkpoint, { precision }));
+    const dithered = await mean(await importAs(checkpoint, { precision, isDithered: true }));
+    expect(Math.abs(nearest)).toBeLessThan(0.35);
+    expect(Math.abs(dithered - 1)).toBeLessThan(0.2);
   },
 );
 

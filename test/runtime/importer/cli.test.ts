@@ -37,6 +37,7 @@ describe("parseImportArguments", () => {
         endOfConversation: null,
         responseRole: null,
         isBatchInvariant: false,
+        isDithered: false,
         licence: "unknown",
         provenance: "",
         baseModel: null,

@@ -1,7 +1,7 @@
 // Rounding to blocks: bounds that hold for any numbers, the byte layout, and the operators' own reading of it.
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { blockLayout, dequantizeRows, quantizeRows } from "../../../runtime/importer/quantize.ts";
+import { blockLayout, dequantizeRows, quantizeRows, seededChance } from "../../../runtime/importer/quantize.ts";
 import type { Bits } from "../../../runtime/importer/quantize.ts";
 
 interface Quantized {
@@ -114,5 +114,43 @@ describe("quantizeRows", () => {
     const { packed, scales } = quantize(values, 1, 4, 16);
     expect([...scales]).toEqual([1]);
     expect([...packed.subarray(0, 3)]).toEqual([0x10, 0xf8, 0x89]);
+  });
+});
+
+function roundedBy(values: Float32Array, bits: Bits, seed: number) {
+  const packed = new Uint8Array(blockLayout(values.length, bits, 32).bytesPerRow);
+  const scales = new Float32Array(values.length / 32);
+  quantizeRows(values, 1, values.length, bits, 32, packed, scales, seededChance(seed));
+  return { scales, restored: dequantizeRows(packed, scales, 1, values.length, bits, 32) };
+}
+
+describe("with a chance", () => {
+  test.each([4, 8] as const)("%i bits: a value goes to one of its two neighbours, and is right on average", (bits) => {
+    const values = Float32Array.from({ length: 64 }, (_, i) => (i % 32 === 5 ? -1 : 0.8 * Math.sin(i * 78.233)));
+    const runs = 2000;
+    const sums = new Float64Array(values.length);
+    for (let seed = 1; seed <= runs; seed += 1) {
+      const { scales, restored } = roundedBy(values, bits, seed * 7919);
+      for (const [i, value] of restored.entries()) {
+        const step = Math.abs(scales[i < 32 ? 0 : 1] ?? NaN);
+        expect(Math.abs(value - (values[i] ?? NaN)) / step).toBeLessThan(1.0001);
+        sums[i] = (sums[i] ?? NaN) + value / step;
+      }
+    }
+    const step = 1 / (bits === 8 ? 127 : 8);
+    const errors = [...sums].map((sum, i) => Math.abs(sum / runs - (values[i] ?? NaN) / step));
+    expect(Math.max(...errors)).toBeLessThan(0.06);
+  });
+
+  test("values on the grid, the largest of a block among them, stay where they are", () => {
+    const values = Float32Array.from({ length: 32 }, (_, i) => (i - 16) / 16);
+    const restored = roundedBy(values, 4, 1).restored;
+    expect(restored.filter((_, i) => i % 2 === 0)).toEqual(values.filter((_, i) => i % 2 === 0));
+  });
+
+  test("equal seeds round alike", () => {
+    const values = Float32Array.from({ length: 320 }, (_, i) => Math.sin(i));
+    expect(roundedBy(values, 8, 3)).toEqual(roundedBy(values, 8, 3));
+    expect(roundedBy(values, 8, 3)).not.toEqual(roundedBy(values, 8, 4));
   });
 });

@@ -42,6 +42,22 @@ test("flags of the recipe are handed on as they are, those of the importer are n
   expect(options).toMatchObject({ isResuming: true, importing: { precision: "int4" } });
 });
 
+test("a served model stands for the checkpoint that is written of it, and flags for conversations are kept for their export", () => {
+  const args = ["--data=job:job_1", "--model=ft:realm::1", "--id=ft:realm::2", "--role=assistant", "--lr=1e-4"];
+  expect(parse(...args, "--learn-end", "--holdout", "0.1", "--jobs=data", "--precision=int4")).toMatchObject({
+    dataFolder: "job:job_1",
+    runFolder: "runs/ft%3Arealm%3A%3A2",
+    baseFolder: "runs/ft%3Arealm%3A%3A2/base",
+    tokenizerFolder: "runs/ft%3Arealm%3A%3A2/base",
+    recipeArguments: ["--base=runs/ft%3Arealm%3A%3A2/base", "--lr=1e-4"],
+    inputs: {
+      model: "ft:realm::1",
+      exportFlags: ["--learn-end", "--holdout=0.1", "--data=data"],
+      givenImportFlags: new Set(["id", "role", "precision"]),
+    },
+  });
+});
+
 describe("refused", () => {
   test.each([
     [["--base=seed", "--id=mine", "--role=user"], "--data is needed: the folder of a pre-tokenized export"],
@@ -54,6 +70,7 @@ describe("refused", () => {
     [[...needed, "--lr=-1"], '--lr must be a number that is not negative, found "-1"'],
     [[...needed, "--lr="], '--lr must be a number that is not negative, found ""'],
     [[...needed, "--config=c.json"], "--base and --config exclude each other"],
+    [[...needed, "--model=realm"], "--model and --base exclude each other"],
     [[...needed, "--recipe=pytorch", "--processes=0"], "--processes must be a positive integer"],
     [["--data=d", "--id=i", "--role=user", "--method=lora"], "--method lora needs --base"],
     [

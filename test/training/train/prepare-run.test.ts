@@ -73,6 +73,7 @@ describe("a served model and conversations", () => {
       id: "ft:mine::1",
       precision: "int8",
       blockSize: 32,
+      isDithered: true,
       contextWindow: 1024,
       endOfConversation: "<|endconversation|>",
       isBatchInvariant: true,
@@ -81,7 +82,7 @@ describe("a served model and conversations", () => {
     });
     await rm(inRun(), { recursive: true });
     const other = (await prepare(...talk(), "--precision=float32", "--licence=MIT")).ready.importing;
-    expect(other).toMatchObject({ precision: "float32", headPrecision: null, licence: "MIT", contextWindow: 1024 });
+    expect(other).toMatchObject({ precision: "float32", headPrecision: null, isDithered: false, licence: "MIT" });
   });
 
   test("are found in the folder that the result goes to first", async () => {
