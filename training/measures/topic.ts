@@ -8,6 +8,8 @@ import type { QualitySnapshot } from "./quality-types.ts";
 export class TopicSpread {
   readonly #encoder: SentenceEncoder;
   readonly #sum: Float64Array;
+  /** Vectors to write into by turns: one for every question would leave far more behind than all that is kept. */
+  readonly #written: readonly Float32Array[];
   readonly #drift = new Distribution();
   #questions = 0;
   /** Σ |e|²: a vector of zeros adds nothing, rounding of the others is taken as it is. */
@@ -16,15 +18,16 @@ export class TopicSpread {
   constructor(encoder: SentenceEncoder) {
     this.#encoder = encoder;
     this.#sum = new Float64Array(encoder.dimensions);
+    this.#written = [0, 1].map(() => new Float32Array(encoder.dimensions));
   }
 
   /** Takes the questions of one dialogue in their order. */
   add(questions: readonly string[]): void {
     const cosines: number[] = [];
     let previous: Float32Array | null = null;
-    for (const question of questions) {
-      const vector = this.#encoder.encode(question);
-      for (let index = 0; index < vector.length; index += 1) this.#sum[index]! += vector[index]!;
+    for (const [index, question] of questions.entries()) {
+      const vector = this.#encoder.encode(question, this.#written[index % 2]);
+      for (let at = 0; at < vector.length; at += 1) this.#sum[at]! += vector[at]!;
       this.#selfPairs += dot(vector, vector);
       this.#questions += 1;
       if (previous !== null) cosines.push(dot(previous, vector));

@@ -8,7 +8,7 @@ import { type HumanLikenessModel, readHumanLikeness } from "../measures/human-li
 import { FlagError } from "../prepare/flags.ts";
 import { prepare } from "../prepare/prepare.ts";
 import { readStatsCommand, STATS_HELP, type StatsCommand } from "./flags.ts";
-import { measure, type MeasureOptions } from "./measure.ts";
+import { measure, type MeasureOptions, statsLimits } from "./measure.ts";
 import { provenanceAt } from "./quality-dialogue.ts";
 import { judgeDialogues, type RecordedJudgement } from "./sampled-judging.ts";
 import { readScores, type Scores } from "./scores.ts";
@@ -51,6 +51,7 @@ async function makeReport(command: StatsCommand, signal: AbortSignal): Promise<S
   const options: MeasureOptions = {
     tokenizer: await (tokenizer.kind === "model" ? tokenizerOfModel : tokenizerOfFolder)(tokenizer.folder, signal),
     humanLikeness: await classifierOf(command),
+    limits: statsLimits,
     judgeSample: judge?.sample ?? 0,
     groupOf: by === null ? null : (conversation) => provenanceAt(conversation, by) ?? "(none)",
   };

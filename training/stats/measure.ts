@@ -25,6 +25,9 @@ export interface Measured {
   readonly sample: JudgeSample;
 }
 
+/** Of a row: 0.2 GB for near-duplicates, and as much for words. */
+export const statsLimits = { comparedDialogues: 250_000, corpusWords: 50_000_000 };
+
 const firstWordCount = 2;
 /** Long openers that begin alike are one. */
 const openerLength = 160;

@@ -11,6 +11,7 @@ export function reportNotes(report: StatsReport): string[] {
     `Topic cosine is that of the encoder ${encoder}. Never compare it across encoders.`,
     classifierNote(rows),
     judgeNote(rows),
+    ...rows.flatMap(limitNotes),
     ...(judgeFailure === null ? [] : [`Judging ended early: ${judgeFailure}`]),
     ...(paper === null
       ? []
@@ -20,6 +21,20 @@ export function reportNotes(report: StatsReport): string[] {
         ]),
   ];
 }
+
+/** What a row had no room for: the figures are then estimates. */
+function limitNotes({ name, quality: { dialogues, mtld } }: RowReport): string[] {
+  const { kept, uncompared } = dialogues;
+  const { corpusWords, wordsBeyondLimit } = mtld;
+  const compared = `the first ${numberText(kept - uncompared)} different dialogues alone`;
+  const read = `the first ${numberText(corpusWords)} of ${numberText(corpusWords + wordsBeyondLimit)} words`;
+  return [
+    ...(uncompared === 0 ? [] : [`${name}: near duplicates were looked for among ${compared}; their rate is too low.`]),
+    ...(wordsBeyondLimit === 0 ? [] : [`${name}: MTLD of all questions together is an estimate, over ${read}.`]),
+  ];
+}
+
+const numberText = (value: number) => value.toLocaleString("en-US");
 
 function classifierNote(rows: readonly RowReport[]): string {
   const classifier = rows.find(({ quality }) => quality.humanLikeness.classifier !== null)?.quality.humanLikeness

@@ -269,3 +269,21 @@ describe("alarms", () => {
     expect(at(0.2)).toMatchObject([{ code: "human_likeness_at_floor", value: 0.2, limit: 0.2 }]);
   });
 });
+
+it("near duplicates of dialogues beyond a limit are not found, exact ones are", () => {
+  const quality = new RunningQuality({ tokenizer, limits: { comparedDialogues: 3, corpusWords: 1000 } });
+  const some = various(5, 40);
+  const again = some.map(({ turns }, index) => ({ ...some[index]!, id: `again ${index}`, turns }));
+  const nearly = some.map(({ turns }, index) => {
+    const [first, ...rest] = turns;
+    return {
+      ...some[index]!,
+      id: `nearly ${index}`,
+      turns: [{ ...first!, content: `${first!.content} now` }, ...rest],
+    };
+  });
+  for (const each of some) quality.add(each);
+  expect(again.map((each) => quality.add(each).duplicateOf)).toEqual(["0", "1", "2", "3", "4"]);
+  expect(nearly.map((each) => quality.add(each).duplicateOf)).toEqual(["0", "1", "2", null, null]);
+  expect(quality.snapshot().dialogues).toMatchObject({ kept: 7, uncompared: 4, nearDuplicates: 3, exactDuplicates: 5 });
+});

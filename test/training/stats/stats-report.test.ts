@@ -178,3 +178,19 @@ it("sources are called by their files' names where that tells them apart", () =>
   expect(namesOf(["a/x.jsonl.gz", "b/y.json", "folder/", "job:spj_1"])).toEqual(["x", "y", "folder", "job:spj_1"]);
   expect(namesOf(["a/x.jsonl", "b/x.json", "y"])).toEqual(["a/x.jsonl", "b/x.json", "y"]);
 });
+
+it("what there was no room for is said in the notes, and leaves every other figure as it is", async () => {
+  const limits = { comparedDialogues: 2, corpusWords: 20 };
+  const limited = reportOf(await measuredSources([fixture("garden.jsonl")], { limits }));
+  const [row] = limited.rows;
+  const { kept } = garden.quality.dialogues;
+  expect(row!.quality.dialogues).toEqual({ ...garden.quality.dialogues, uncompared: kept - 2 });
+  const { corpusWords } = garden.quality.mtld;
+  expect(row!.quality.mtld).toMatchObject({ corpusWords: 20, wordsBeyondLimit: corpusWords - 20 });
+  expect(row!.quality.mtld.corpus).not.toBe(garden.quality.mtld.corpus);
+  expect(row!.quality.table5).toEqual(garden.quality.table5);
+  const text = terminalReport(limited);
+  expect(text).toContain("near duplicates were looked for among the first 2 different dialogues alone");
+  expect(text).toContain(`over the first 20 of ${corpusWords} words`);
+  expect(terminalReport(report)).not.toContain("among the first");
+});
