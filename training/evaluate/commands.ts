@@ -76,6 +76,25 @@ export const commands = {
       json: text("Also write everything as JSON."),
     },
   },
+  termination: {
+    about:
+      "Whether a user model of this machine ends held-out dialogues where people ended them: precision, recall, F1.",
+    flags: {
+      model: text("Model folder, or a name in models/; one that writes the user's turns."),
+      data: list("Dialogues: a file, a folder, or job:ID for a self-play job (repeatable)."),
+      complete: text("said (default): those whose row says is_complete; all: every dialogue came to its end."),
+      temperature: text("0 (default) takes the likeliest token; up to 1 draws it."),
+      limit: text("At most so many dialogues of each, drawn with --seed (default all)."),
+      holdout: text("Ask only about what a run with --holdout SHARE kept out of training (default 1: everything)."),
+      "holdout-seed": text("The --seed of that run (default 125)."),
+      store: text("For job:ID: a gateway's data folder."),
+      url: text("For job:ID: a running gateway instead."),
+      device: modelFlags.device,
+      threads: modelFlags.threads,
+      seed: text("Of the draws and of the intervals (default 1)."),
+      json: text("Also write everything as JSON."),
+    },
+  },
   subset: {
     about: "Writes nested subsets of a data set in JSON Lines, each part of every larger one.",
     flags: {

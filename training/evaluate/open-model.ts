@@ -7,13 +7,16 @@ import { manifestName } from "../../runtime/manifest.ts";
 import { modelFolderName } from "../../runtime/model-id.ts";
 import { openEndpoint } from "../judge/endpoint.ts";
 
+/** Where models can be loaded. */
+export const devices = ["auto", "cpu", "cuda", "webgpu"] as const;
+
 export interface ModelChoice {
   /** With a url the name there; otherwise a model folder, or the name of one in `models/`. */
   readonly model: string;
   /** Of an OpenAI-compatible endpoint. */
   readonly url: string | null;
   readonly apiKey: string | null;
-  readonly device: "auto" | "cpu" | "cuda" | "webgpu";
+  readonly device: (typeof devices)[number];
   /** null: one per core. */
   readonly threads: number | null;
   /** Requests that may be in progress at once. */

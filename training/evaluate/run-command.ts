@@ -26,6 +26,8 @@ const run: Readonly<Record<CommandName, Run>> = {
   report: async (options, { terminal }) => (await import("./run-report.ts")).runReport(options, terminal),
   perplexity: async (options, { terminal }, signal) =>
     (await import("./run-perplexity.ts")).runPerplexity(options, terminal, signal),
+  termination: async (options, { terminal }, signal) =>
+    (await import("./run-termination.ts")).runTermination(options, terminal, signal),
   subset: async (options, { terminal }, signal) =>
     (await import("./run-report.ts")).runSubset(options, terminal, signal),
   scaling: async (options, { terminal }) => (await import("./run-report.ts")).runScaling(options, terminal),

@@ -9,14 +9,12 @@ import { openRowLog } from "./json-lines.ts";
 import { readJudgePrompts } from "./judge-prompts.ts";
 import { pairSchema, singleSchema } from "./judgment-file.ts";
 import { judgePairwise, judgePointwise, type JudgingSetup } from "./judging.ts";
-import { openModel } from "./open-model.ts";
+import { devices, openModel } from "./open-model.ts";
 import { type Options, UsageError } from "./options.ts";
 import { judgePromptFile, readQuestionSet } from "./question-set.ts";
 import type { Terminal } from "./terminal.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
-
-const devices = ["auto", "cpu", "cuda", "webgpu"] as const;
 
 export async function runAnswers(
   options: Options,

@@ -2,30 +2,20 @@
 // What a score is, is score-dialogue.ts's; what is estimated from scores, held-out.ts's and compare-held-out.ts's.
 import { writeFile } from "node:fs/promises";
 import type { ModelInfo, ModelRole } from "../../runtime/chat-model.ts";
-import type { Conversation } from "../conversation.ts";
-import { isGroupHeldOut } from "../prepare/prepare.ts";
-import { readSource, type SourceOptions } from "../sources/read-source.ts";
 import { compareHeldOut } from "./compare-held-out.ts";
 import { heldOutFigures } from "./held-out.ts";
-import { type ModelChoice, openModel } from "./open-model.ts";
+import { devices, type ModelChoice, openModel } from "./open-model.ts";
 import { type Options, UsageError } from "./options.ts";
+import { type Draw, drawOf, pickDialogues } from "./pick-dialogues.ts";
 import { comparisonText, heldOutText } from "./report-text.ts";
-import { Sample } from "./sample.ts";
 import { type DialogueScore, scoreDialogue } from "./score-dialogue.ts";
 import type { Terminal } from "./terminal.ts";
-
-const devices = ["auto", "cpu", "cuda", "webgpu"] as const;
 
 export async function runPerplexity(options: Options, terminal: Terminal, signal: AbortSignal): Promise<void> {
   const files = options.list("data");
   if (files.length === 0) throw new UsageError("--data is needed.");
-  const seed = options.whole("seed", 1, 0);
-  const pick = {
-    limit: options.wholeOrNull("limit"),
-    seed,
-    holdout: { holdout: options.share("holdout", 1), seed: options.whole("holdout-seed", 125, 0) },
-    store: { data: options.text("store"), url: options.text("url") },
-  };
+  const pick = drawOf(options);
+  const { seed } = pick;
   const which = options.oneOf("role", ["own", "other", "both"], "own");
   const choice = {
     url: null,
@@ -144,28 +134,4 @@ function rolesOf(which: "own" | "other" | "both", own: ModelRole): readonly Mode
   const other = own === "user" ? "assistant" : "user";
   if (which === "both") return [own, other];
   return [which === "own" ? own : other];
-}
-
-interface Draw {
-  readonly limit: number | null;
-  readonly seed: number;
-  /** The share of groups that is scored, chosen as training chooses what it holds out. */
-  readonly holdout: { readonly holdout: number; readonly seed: number };
-  readonly store: SourceOptions["store"];
-}
-
-async function pickDialogues(
-  source: string,
-  { limit, seed, holdout, store }: Draw,
-  signal: AbortSignal,
-): Promise<{ readonly dialogues: readonly Conversation[]; readonly broken: number }> {
-  const sample = new Sample<Conversation>(limit ?? Number.POSITIVE_INFINITY, seed);
-  let broken = 0;
-  for await (const row of readSource(source, { format: null, store }, signal)) {
-    if (row.kind === "broken") broken += 1;
-    if (row.kind !== "conversation" || !isGroupHeldOut(row.conversation.group, holdout)) continue;
-    const said = row.conversation.utterances.map(({ role, content }) => `${role}\0${content}`);
-    sample.add(said.join("\0"), row.conversation);
-  }
-  return { dialogues: sample.items(), broken };
 }

@@ -158,6 +158,35 @@ it("held-out dialogues have a perplexity per role, and each model is better at i
   );
 });
 
+it("the embedded user model ends a dialogue behind a farewell and not before, and an assistant is not asked", async () => {
+  const data = join(folder, "farewell.jsonl");
+  const said = [
+    "I would like to find a place to eat in San Jose.",
+    "What kind of food would you like?",
+    "Italian food. Thank you, that is all I need. Goodbye.",
+    "Have a great day!",
+  ];
+  const conversations = said.map((value, index) => ({ from: index % 2 === 0 ? "human" : "gpt", value }));
+  await writeFile(data, JSON.stringify({ id: "a", conversations }));
+  const json = join(folder, "ends.json");
+  const flags = ["--data", data, "--complete", "all", "--threads", "1", "--json", json];
+  const { code, stdout } = await run("termination", "--model", "usergpt", ...flags);
+  expect(code).toBe(0);
+  expect(stdout).toContain("Where usergpt ends dialogues");
+  expect(JSON.parse(await readFile(json, "utf8"))).toMatchObject({
+    model: { id: "usergpt", role: "user" },
+    areComplete: true,
+    lines: [
+      { file: data, dialogues: 1, places: 2, humanEnds: 1, sharedEnds: 1, endsByToken: 1, precision: 1, recall: 1 },
+    ],
+  });
+  const assistant = await run("termination", "--model", "realm", "--data", data);
+  expect(assistant).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("--model realm writes the assistant's turns"),
+  });
+});
+
 it("a scaling curve comes from flags, and correlations from measures and scores alone", async () => {
   const curve = await run("scaling", "--sizes", "1000,2000,4000", "--scores", "5,5.5,6");
   expect(curve).toMatchObject({ code: 0, stdout: expect.stringContaining("0.5000 a doubling") });
@@ -194,7 +223,17 @@ it.each([
 it("help lists every command and flag", async () => {
   const { stdout, code } = await run("--help");
   expect(code).toBe(0);
-  for (const word of ["judge pointwise", "--judge-id", "perplexity", "--holdout", "subset", "scaling"]) {
+  for (const word of [
+    "judge pointwise",
+    "--judge-id",
+    "perplexity",
+    "--against",
+    "termination",
+    "--complete",
+    "--holdout",
+    "subset",
+    "scaling",
+  ]) {
     expect(stdout).toContain(word);
   }
 });
