@@ -59,34 +59,43 @@ export class Tape {
   }
 
   /**
-   * Runs `block` without keeping what it computes on the way: the backward pass computes it once more, and only `input` is
-   * kept. Other tracked values that the block reads must be ones that the tape began with.
+   * A part of the network whose backward pass is finished before that of what lies below it begins, so that memory is needed
+   * for one part at a time. Recomputing, only `input` is kept of the forward pass, and the rest is computed once more on the
+   * way back. Other tracked values that `build` reads must be ones that the tape began with.
    */
-  checkpoint(input: Value, block: (tape: Tape, input: Value) => Value): Value {
+  block(input: Value, isRecomputing: boolean, build: (tape: Tape, input: Value) => Value): Value {
     const forward = new Tape(this.graph, this.#tracked);
-    const output = block(forward, input);
+    const output = build(forward, input);
     if (!forward.isTracked(output)) return output;
     this.#tracked.add(output);
     const backward: Backward = (gradient, sink) => {
-      const tied = this.#tie(input, gradient);
-      const again = new Tape(this.graph, this.#tracked);
-      if (this.#tracked.has(input)) again.#tracked.add(tied);
-      for (const [value, found] of again.gradients(block(again, tied), gradient)) {
-        sink.add(value === tied ? input : value, () => found);
+      let [tape, from, to] = [forward, input, output];
+      if (isRecomputing) {
+        // Not before the gradient is there: ONNX Runtime may compute early what it can, or see that it has it already.
+        from = this.#after(input, [gradient]);
+        tape = new Tape(this.graph, this.#tracked);
+        if (this.#tracked.has(input)) tape.#tracked.add(from);
+        to = build(tape, from);
       }
+      const found = tape.gradients(to, gradient);
+      const own = found.get(from);
+      found.delete(from);
+      for (const [value, sum] of found) sink.add(value, () => sum);
+      if (own !== undefined) sink.add(input, () => this.#after(own, [...found.values()]));
     };
     this.#entries.push({ output, backward });
     return output;
   }
 
-  /**
-   * `input`, but not before the gradient is there: otherwise ONNX Runtime may compute the block's second pass early, or see
-   * that it equals the first and keep that one.
-   */
-  #tie(input: Value, gradient: Value): Value {
+  /** `value`, but not before all of `others` are there: it depends on nothing of one number of each. */
+  #after(value: Value, others: readonly Value[]): Value {
     const { graph } = this;
-    const row = graph.op("Gather", [gradient, graph.ints(0)], { axis: 0 });
-    const one = graph.op("Gather", [row, graph.ints([0])], { axis: 0 });
-    return graph.op("Add", [input, graph.op("Mul", [one, graph.floats(0)])]);
+    if (others.length === 0) return value;
+    const numbers = others.map((other) => {
+      const flat = graph.op("Reshape", [other, graph.ints([-1])]);
+      return graph.op("Gather", [flat, graph.ints(0)], { axis: 0 });
+    });
+    const sum = numbers.length === 1 ? numbers[0]! : graph.op("Sum", numbers);
+    return graph.op("Add", [value, graph.op("Mul", [sum, graph.floats(0)])]);
   }
 }

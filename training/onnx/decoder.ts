@@ -76,8 +76,9 @@ export class Decoder {
     };
     let stream = embed(tape, this.#weight(EMBEDDING), graph.op("Reshape", [ids, graph.ints([-1])]));
     for (let layer = 0; layer < layers; layer++) {
-      const block = (inner: Tape, input: Value) => this.#layer(inner, input, layer, surroundings);
-      stream = this.#options.isCheckpointing ? tape.checkpoint(stream, block) : block(tape, stream);
+      stream = tape.block(stream, this.#options.isCheckpointing, (inner, input) =>
+        this.#layer(inner, input, layer, surroundings),
+      );
     }
     return rmsNorm(tape, stream, this.#weight(FINAL_NORM), rmsNormEpsilon);
   }

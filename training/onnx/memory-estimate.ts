@@ -8,6 +8,8 @@ const BYTES_PER_VALUE = 4;
 const VALUES_PER_TRAINED = 4;
 /** Logits, their softmax and what is being computed from them. */
 const HEAD_COPIES = 3;
+/** What allocators take beyond what is asked of them. */
+const ALLOCATOR_SHARE = 1.15;
 /** The program, its libraries and the examples. */
 const PROCESS_BYTES = 150e6;
 
@@ -41,9 +43,8 @@ export function estimateMemory(
   batches: readonly BatchSize[],
 ): MemoryEstimate {
   const stateBytes = (VALUES_PER_TRAINED * trainedValues + frozenValues) * BYTES_PER_VALUE;
-  const passBytes =
-    batches.reduce((most, batch) => Math.max(most, passValues(config, lora, isCheckpointing, batch)), 0) *
-    BYTES_PER_VALUE;
+  const largest = batches.reduce((most, batch) => Math.max(most, passValues(config, lora, isCheckpointing, batch)), 0);
+  const passBytes = largest * BYTES_PER_VALUE * ALLOCATOR_SHARE;
   return { stateBytes, passBytes, totalBytes: stateBytes + passBytes + PROCESS_BYTES };
 }
 

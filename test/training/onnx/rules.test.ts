@@ -131,12 +131,12 @@ const rules: Readonly<Record<string, Rule>> = {
     },
   }),
 
-  "blocks that are computed twice": (n, width) => ({
+  "blocks, one computed twice and one kept": (n, width) => ({
     inputs: square(n, width),
     result: [n, width],
     build: (tape, value) => {
-      const once = tape.checkpoint(value("x"), (inner, input) => block(inner, input, value("w")));
-      return tape.checkpoint(once, (inner, input) => block(inner, input, value("w")));
+      const once = tape.block(value("x"), true, (inner, input) => block(inner, input, value("w")));
+      return tape.block(once, false, (inner, input) => block(inner, input, value("w")));
     },
   }),
 
@@ -144,7 +144,7 @@ const rules: Readonly<Record<string, Rule>> = {
     inputs: square(n, width),
     frozen: ["x"],
     result: [n, width],
-    build: (tape, value) => tape.checkpoint(value("x"), (inner, input) => block(inner, input, value("w"))),
+    build: (tape, value) => tape.block(value("x"), true, (inner, input) => block(inner, input, value("w"))),
   }),
 
   "such a block in which nothing is trained": (n, width) => ({
@@ -155,7 +155,7 @@ const rules: Readonly<Record<string, Rule>> = {
       add(
         tape,
         value("y"),
-        tape.checkpoint(value("x"), (inner, input) => block(inner, input, value("w"))),
+        tape.block(value("x"), true, (inner, input) => block(inner, input, value("w"))),
       ),
   }),
 };

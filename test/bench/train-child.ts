@@ -1,0 +1,90 @@
+// Our trainer for the bench: reads a job, then how many steps to take, and says what they cost. One JSON object a line.
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { parseConfig } from "../../runtime/importer/config.ts";
+import { readJsonObject } from "../../runtime/importer/json.ts";
+import { chooseDevice } from "../../runtime/ort/device.ts";
+import { openEnvironment } from "../../runtime/ort/environment.ts";
+import { AdamW } from "../../training/onnx/adamw.ts";
+import { batchOf } from "../../training/onnx/batch.ts";
+import { trainedTokensOf } from "../../training/onnx/examples.ts";
+import { type Batch, Network } from "../../training/onnx/network.ts";
+import { adapterParameters, networkParameters } from "../../training/onnx/parameters.ts";
+import { loadWeights, startWeights } from "../../training/onnx/weights.ts";
+import type { Opened, TrainJob, Turn } from "./train-process.ts";
+
+const RATE = 1e-4;
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+const job = (await nextLine()) as TrainJob;
+const { network, optimizer } = await open(job);
+const batches = await readBatches(job.batchFile);
+say({ description: `ONNX Runtime ${network.home.environment.api.version}` } satisfies Opened);
+let done = 0;
+for (let message = await nextLine(); message !== null; message = await nextLine()) {
+  say(await turn((message as { readonly steps: number }).steps));
+}
+optimizer.release();
+network.release();
+
+async function turn(steps: number): Promise<Turn> {
+  const losses: number[] = [];
+  const started = performance.now();
+  const cpu = process.cpuUsage();
+  for (let step = 0; step < steps; step += 1) {
+    const batch = batches[done % batches.length]!;
+    done += 1;
+    const labels = batch.targets.length;
+    losses.push((await network.accumulate(batch, 1 / labels, true)) / labels);
+    const norm = await optimizer.gradientNorm();
+    await optimizer.update(norm, { step: done, rate: RATE, decay: 0, clip: 1 });
+  }
+  const { user, system } = process.cpuUsage(cpu);
+  return {
+    seconds: (performance.now() - started) / 1000,
+    cpuSeconds: (user + system) / 1e6,
+    losses,
+    peakMegabytes: process.resourceUsage().maxRSS / 1000,
+  };
+}
+
+async function open({ checkpoint, loraRank, isCheckpointing, threads }: TrainJob) {
+  const config = parseConfig(await readJsonObject(join(checkpoint, "config.json")));
+  const environment = openEnvironment({ threads, isSpinning: false });
+  const device = chooseDevice(environment.api, "cpu", null, () => {});
+  const whole = networkParameters(config);
+  const lora = loraRank === null ? null : { rank: loraRank, alpha: 2 * loraRank };
+  const opened = await Network.open(environment, device, config, {
+    lora,
+    isCheckpointing,
+    maxTokens: config.maxPositions,
+    isAccumulating: false,
+    trained: lora === null ? whole : adapterParameters(config, lora),
+    frozen: lora === null ? [] : whole,
+  });
+  await loadWeights(checkpoint, config, lora === null ? opened.trained : opened.frozen);
+  if (lora !== null) await startWeights(opened.trained, 1);
+  return { network: opened, optimizer: await AdamW.open(opened.home, opened.trained, opened.gradients) };
+}
+
+async function readBatches(path: string): Promise<Batch[]> {
+  const read = JSON.parse(await readFile(path, "utf8")) as { input_ids: number[][]; labels: number[][] }[];
+  return read.map(({ input_ids: rows, labels }) =>
+    batchOf(
+      rows.map((ids, row) => {
+        const own = Int32Array.from(labels[row] ?? []);
+        return { id: "", ids: Int32Array.from(ids), labels: own, trainedTokens: trainedTokensOf(own) };
+      }),
+      0,
+    ),
+  );
+}
+
+async function nextLine(): Promise<unknown> {
+  const { value, done: isDone } = await lines.next();
+  return isDone === true ? null : JSON.parse(value);
+}
+
+function say(message: unknown): void {
+  process.stdout.write(`${JSON.stringify(message)}\n`);
+}

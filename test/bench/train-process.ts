@@ -1,0 +1,72 @@
+// A trainer in a process of its own, ours or PyTorch's, seen from the bench: one JSON object a line in either direction.
+// It knows no network; what is trained stands in the job.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+/** The first line that a process reads. */
+export interface TrainJob {
+  readonly checkpoint: string;
+  /** A list of objects with `input_ids` and `labels`, rows of equal length. */
+  readonly batchFile: string;
+  /** Null trains all weights. */
+  readonly loraRank: number | null;
+  readonly isCheckpointing: boolean;
+  readonly threads: number;
+}
+
+/** The first line that it says. */
+export interface Opened {
+  readonly description: string;
+}
+
+/** What it says after some steps. */
+export interface Turn {
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+  readonly losses: readonly number[];
+  readonly peakMegabytes: number;
+}
+
+export interface TrainProcess {
+  readonly opened: Opened;
+  steps(count: number): Promise<Turn>;
+  close(): Promise<void>;
+}
+
+/** Rests instead of spinning where threads wait for each other: others are at work on the same cores. */
+const PASSIVE = { OMP_WAIT_POLICY: "PASSIVE", GOMP_SPINCOUNT: "0", KMP_BLOCKTIME: "0" };
+
+/** Starts it and waits until its network is loaded. */
+export async function openTrainProcess(
+  name: "realchat" | "pytorch",
+  python: string,
+  job: TrainJob,
+): Promise<TrainProcess> {
+  const threads = String(job.threads);
+  const child =
+    name === "realchat"
+      ? spawn(process.execPath, [join(import.meta.dirname, "train-child.ts")])
+      : spawn(python, [join(import.meta.dirname, "train_child.py")], {
+          env: { ...process.env, ...PASSIVE, OMP_NUM_THREADS: threads, MKL_NUM_THREADS: threads },
+        });
+  let complaints = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (complaints = `${complaints}${text}`.slice(-2000)));
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const ask = async (message: unknown): Promise<unknown> => {
+    child.stdin.write(`${JSON.stringify(message)}\n`);
+    const { value, done } = await lines.next();
+    if (done === true) throw new Error(`${name} ended: ${complaints.trim()}`);
+    return JSON.parse(value);
+  };
+  const opened = (await ask(job)) as Opened;
+  return {
+    opened,
+    steps: async (count) => (await ask({ steps: count })) as Turn,
+    async close() {
+      child.stdin.end();
+      if (child.exitCode === null) await once(child, "exit");
+    },
+  };
+}
