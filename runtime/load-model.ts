@@ -6,12 +6,15 @@ import { createLocalModel } from "./local-model.ts";
 import { type Manifest, readManifest, verifyFiles } from "./manifest.ts";
 import { type EngineSettings, openEngine } from "./engine/open-engine.ts";
 import { readTextSide } from "./text-side.ts";
+import type { TokenizerShelf } from "./text/tokenizer-shelf.ts";
 
 export interface LoadOptions {
   /** All but what `batchInvariant` decides. */
   readonly settings: Omit<EngineSettings, "isBatchInvariant">;
   /** Whether a lone sequence is computed as a row of two; `auto` follows the manifest where there are two slots. */
   readonly batchInvariant: "auto" | "on" | "off";
+  /** Tokenizers of models loaded before, which this one may share. */
+  readonly tokenizers?: TokenizerShelf;
   /** Hears why the device `auto` took is not the one hoped for. */
   readonly onDeviceFallback: (reason: string) => void;
 }
@@ -40,7 +43,7 @@ export async function loadModel(
 ): Promise<ChatModel> {
   const manifest = await readManifest(folder);
   await verifyFiles(folder, manifest, signal);
-  const { tokenizer, template, recommendedSampling } = await readTextSide(folder, manifest);
+  const { tokenizer, template, recommendedSampling } = await readTextSide(folder, manifest, 0, options.tokenizers);
   signal.throwIfAborted();
   const { settings, batchInvariant, onDeviceFallback } = options;
   const isBatchInvariant =

@@ -6,6 +6,7 @@ import { generationConfigName, orPlainSampling, readRecommendedSampling } from "
 import { badModel } from "./importer/json.ts";
 import { inFolder, type Manifest, manifestName } from "./manifest.ts";
 import { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
+import type { TokenizerShelf } from "./text/tokenizer-shelf.ts";
 import { tokenizerName } from "./text/tokenizer-json.ts";
 
 /** What a folder's text files make. */
@@ -17,13 +18,23 @@ export interface TextSide {
 
 /**
  * Loads everything of a folder that needs no device; its tokenizer remembers the latest texts, `rememberedUnits` of them together.
+ * With a shelf it may be another model's, and remembers none. The folder's files must be those of its manifest then.
  * Throws EngineError("bad_model") naming the folder.
  */
-export async function readTextSide(folder: string, manifest: Manifest, rememberedUnits = 0): Promise<TextSide> {
+export async function readTextSide(
+  folder: string,
+  manifest: Manifest,
+  rememberedUnits = 0,
+  shelf: TokenizerShelf | null = null,
+): Promise<TextSide> {
   try {
     const { tokens, network, role } = manifest;
     const meaningful = [...tokens.stopIds, tokens.bosId, tokens.padId].filter((id) => id !== null);
-    const tokenizer = await loadTokenizer(folder, meaningful, rememberedUnits);
+    const sha256 = manifest.files.get(tokenizerName)?.sha256;
+    const tokenizer =
+      shelf === null || sha256 === undefined
+        ? await loadTokenizer(folder, meaningful, rememberedUnits)
+        : await shelf.load(folder, sha256, meaningful);
     if (tokenizer.vocabSize > network.vocabSize) {
       throw badModel(
         tokenizerName,

@@ -8,6 +8,7 @@ import { EngineError } from "../runtime/errors.ts";
 import { loadModel, type LoadOptions, type OpenEngine } from "../runtime/load-model.ts";
 import { readManifest } from "../runtime/manifest.ts";
 import { isFineTuned } from "../runtime/model-id.ts";
+import { TokenizerShelf } from "../runtime/text/tokenizer-shelf.ts";
 import type { Config } from "./config.ts";
 import type { ModelCatalog, ModelChange, ModelLoader, ModelReadiness } from "./model-catalog.ts";
 import {
@@ -84,6 +85,7 @@ class Registry implements ModelCatalog, ModelLoader {
     string,
     { readonly delayMs: number; readonly retryAtMs: number; readonly sentence: string }
   >();
+  readonly #tokenizers = new TokenizerShelf();
   readonly #stopping = new AbortController();
   #changes: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | null = null;
@@ -191,7 +193,7 @@ class Registry implements ModelCatalog, ModelLoader {
     if (old?.folder === folder && old.fingerprint === fingerprint) return old;
     const startedAtMs = performance.now();
     let fallback: string | null = null;
-    const options = loadOptions(this.#config, (reason) => (fallback = reason));
+    const options = { ...loadOptions(this.#config, (reason) => (fallback = reason)), tokenizers: this.#tokenizers };
     const observer = new SwitchedObserver(this.#observer);
     const model = await loadModel(folder, options, observer, signal, this.#openEngine);
     if (signal.aborted) {

@@ -9,7 +9,7 @@ import type { LogitsHead } from "./logits-head.ts";
 import type { Manifest } from "../manifest.ts";
 import type { Device } from "../ort/device.ts";
 import type { Environment } from "../ort/environment.ts";
-import { releaseFreedMemory } from "../ort/host-allocator.ts";
+import { releaseFreedMemory, releaseFreedMemoryAside } from "../ort/host-allocator.ts";
 import { openSession } from "../ort/session.ts";
 import type { Binding, Session } from "../ort/session.ts";
 import { Tensor } from "../ort/tensor.ts";
@@ -38,20 +38,34 @@ export interface Decoder {
   /** Ends the step in flight with EngineError("cancelled"), and refuses later ones. */
   terminate(): void;
   release(): void;
+  /** The same, with what takes long off the event loop. */
+  close(): Promise<void>;
+}
+
+interface Resource {
+  release(): void;
+  close?(): Promise<void>;
 }
 
 /** Loads a model folder's graph onto a device and allocates its key-value memory. */
 export async function openDecoder(environment: Environment, device: Device, options: DecoderOptions): Promise<Decoder> {
   const { manifest, slots, maxTokens } = options;
   const { network } = manifest;
-  const opened: { release(): void }[] = [];
-  const keep = <T extends { release(): void }>(resource: T): T => {
+  const opened: Resource[] = [];
+  const keep = <T extends Resource>(resource: T): T => {
     opened.push(resource);
     return resource;
   };
   const releaseAll = (): void => {
     for (const resource of opened.splice(0).toReversed()) resource.release();
     releaseFreedMemory();
+  };
+  const closeAll = async (): Promise<void> => {
+    for (const resource of opened.splice(0).toReversed()) {
+      if (resource.close === undefined) resource.release();
+      else await resource.close();
+    }
+    await releaseFreedMemoryAside();
   };
   try {
     const session = keep(await openSession(environment, device, { path: join(options.folder, "model.onnx") }));
@@ -69,7 +83,7 @@ export async function openDecoder(environment: Environment, device: Device, opti
     const head = keep(await openLogitsHead(session, maxDecodeRows, network.vocabSize));
     const io = keep(openInputs(session, Math.max(options.prefillChunkTokens, slots), slots));
     const bindings = keep(createBindings(session, kv));
-    return createDecoder({ session, kv, head, io, bindings, maxDecodeRows, release: releaseAll });
+    return createDecoder({ session, kv, head, io, bindings, maxDecodeRows, release: releaseAll, close: closeAll });
   } catch (error) {
     releaseAll();
     throw error;
@@ -84,9 +98,10 @@ interface Parts {
   readonly bindings: Bindings;
   readonly maxDecodeRows: number;
   readonly release: () => void;
+  readonly close: () => Promise<void>;
 }
 
-function createDecoder({ session, kv, head, io, bindings, maxDecodeRows, release }: Parts): Decoder {
+function createDecoder({ session, kv, head, io, bindings, maxDecodeRows, release, close }: Parts): Decoder {
   const run = async (first: number, rows: number, columns: number, logitRows: number): Promise<void> => {
     const binding = bindings.of(first, rows);
     binding.input("input_ids", io.view("ids", [rows, columns]));
@@ -118,6 +133,7 @@ function createDecoder({ session, kv, head, io, bindings, maxDecodeRows, release
     },
     terminate: () => session.terminate(),
     release,
+    close,
   };
 }
 

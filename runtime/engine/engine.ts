@@ -153,7 +153,7 @@ export class Engine implements TokenEngine {
       sequence.events.fail(new EngineError("draining", "The model was shut down."));
     }
     this.#scoring.fail(new EngineError("draining", "The model was shut down."));
-    this.#decoder.release();
+    await this.#decoder.close();
     this.#environment.release();
   }
 

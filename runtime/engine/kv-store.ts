@@ -29,6 +29,8 @@ export interface KvStore {
   /** Copies the first `tokens` tokens of a row over another's. */
   copy(from: number, to: number, tokens: number): Promise<void>;
   release(): void;
+  /** The same off the event loop: the buffers may be large. */
+  close(): Promise<void>;
 }
 
 /** Allocates the buffers in the memory of the session's device. */
@@ -58,14 +60,21 @@ function openContiguousRows(session: Session, shape: KvShape, copier: Copier | n
     return tensors;
   };
   const move = copier === null ? hostMoves(buffers, shape) : deviceMoves(copier, rows, session, shape);
+  const releaseViews = () => {
+    move.release();
+    for (const tensors of views.values()) for (const tensor of tensors) tensor.release();
+  };
   return {
     isContiguous: true,
     rows,
     ...move,
     release() {
-      move.release();
-      for (const tensors of views.values()) for (const tensor of tensors) tensor.release();
+      releaseViews();
       for (const buffer of buffers) buffer.release();
+    },
+    async close() {
+      releaseViews();
+      for (const buffer of buffers) await buffer.close();
     },
   };
 }
@@ -141,6 +150,9 @@ function openSeparateRows(session: Session, shape: KvShape): KvStore {
     copy: refuseMove,
     release() {
       for (const tensors of slots) for (const tensor of tensors) tensor.release();
+    },
+    async close() {
+      for (const tensors of slots) for (const tensor of tensors) await tensor.close();
     },
   };
 }

@@ -6,6 +6,7 @@ import koffi from "koffi";
 interface HostAllocator {
   readonly limitArenas: () => void;
   readonly releaseFreed: () => void;
+  readonly releaseFreedAside: () => Promise<void>;
 }
 
 // malloc.h; the value is glibc's ABI.
@@ -25,19 +26,28 @@ export function releaseFreedMemory(): void {
   allocator().releaseFreed();
 }
 
+/** The same off the event loop. */
+export function releaseFreedMemoryAside(): Promise<void> {
+  return allocator().releaseFreedAside();
+}
+
 function allocator(): HostAllocator {
   found ??= findAllocator();
   return found;
 }
 
 function findAllocator(): HostAllocator {
-  const none = { limitArenas: () => {}, releaseFreed: () => {} };
+  const none = { limitArenas: () => {}, releaseFreed: () => {}, releaseFreedAside: () => Promise.resolve() };
   if (process.platform !== "linux") return none;
   try {
     const library = koffi.load("libc.so.6");
     const mallopt = library.func("mallopt", "int", ["int", "int"]);
     const mallocTrim = library.func("malloc_trim", "int", ["size_t"]);
-    return { limitArenas: () => void mallopt(M_ARENA_MAX, ARENAS), releaseFreed: () => void mallocTrim(0) };
+    return {
+      limitArenas: () => void mallopt(M_ARENA_MAX, ARENAS),
+      releaseFreed: () => void mallocTrim(0),
+      releaseFreedAside: () => new Promise((resolve) => mallocTrim.async(0, () => resolve())),
+    };
   } catch {
     return none; // another C library than glibc
   }

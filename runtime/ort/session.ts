@@ -148,14 +148,27 @@ export class Session {
 
   /** Frees the graph and its memory. Tensors and bindings made from it must be released before. */
   release(): void {
-    if (this.#pointer === null) return;
+    const pointer = this.#detach();
+    if (pointer !== null) this.environment.api.call("ReleaseSession", pointer);
+  }
+
+  /** The same off the event loop on the CPU, where freeing a large model takes a while; devices may want the thread they began on. */
+  async close(): Promise<void> {
+    if (this.device.name !== "cpu") return this.release();
+    const pointer = this.#detach();
+    if (pointer !== null) await this.environment.api.callAsync("ReleaseSession", pointer);
+  }
+
+  /** Releases all but the graph, which is still to be; null when that has happened. */
+  #detach(): Pointer | null {
+    const pointer = this.#pointer;
+    if (pointer === null) return null;
     if (this.#isRunning) throw new EngineError("ort_failed", "A session cannot be released while it runs.");
-    const { api } = this.environment;
-    api.call("ReleaseRunOptions", this.#runOptions);
+    this.environment.api.call("ReleaseRunOptions", this.#runOptions);
     if (this.memory !== this.host) this.memory.release();
     this.host.release();
-    api.call("ReleaseSession", this.#pointer);
     this.#pointer = null;
+    return pointer;
   }
 
   #names(

@@ -135,10 +135,22 @@ export class Tensor {
   }
 
   release(): void {
-    if (this.#value === null) return;
-    this.memory.api.call("ReleaseValue", this.#value);
+    const value = this.#detach();
+    if (value !== null) this.memory.api.call("ReleaseValue", value);
+  }
+
+  /** The same off the event loop, for host tensors whose memory takes a while to free. */
+  async close(): Promise<void> {
+    if (!this.memory.isHost) return this.release();
+    const value = this.#detach();
+    if (value !== null) await this.memory.api.callAsync("ReleaseValue", value);
+  }
+
+  #detach(): Pointer | null {
+    const value = this.#value;
     this.#value = null;
     this.#bytes = null;
+    return value;
   }
 }
 
