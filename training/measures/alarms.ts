@@ -9,6 +9,7 @@ type AlarmCode =
   | "verbatim_repeats"
   | "questions_asked_elsewhere"
   | "generic_questions"
+  | "assistant_phrases"
   | "guardrail_rejects"
   | "human_likeness_at_floor";
 
@@ -36,6 +37,8 @@ export const alarmLimits = {
   questions_asked_elsewhere: 0.3,
   // Real questions: 2 to 5 % in open talk (OpenAssistant, ShareGPT), up to 23 % in ordering and booking (Taskmaster).
   generic_questions: 0.3,
+  // Real users: 0 to 0.2 %; assistants say such in 1 to 8 % of their turns.
+  assistant_phrases: 0.02,
   guardrail_rejects: 0.3,
 } as const;
 
@@ -62,6 +65,7 @@ export function alarmsOf({ dialogues, rates, humanLikeness }: Figures): Alarm[] 
   raise("verbatim_repeats", rates.verbatimRepeats, "Questions repeat an earlier one of their dialogue");
   raise("questions_asked_elsewhere", rates.questionsAskedElsewhere, "Questions are the same in several dialogues");
   raise("generic_questions", rates.genericQuestions, "Questions name no subject");
+  raise("assistant_phrases", rates.assistantPhrases, "Users speak as assistants do");
   raise("guardrail_rejects", rates.guardrailRejects, "Drafts are refused by the guard-rails");
   const { ratio, classifier } = humanLikeness;
   if (ratio !== null && classifier !== null && ratio <= classifier.floor) {

@@ -123,6 +123,8 @@ export interface QualitySnapshot {
     readonly questionsAskedElsewhere: Rate;
     /** Sampled questions without a word of content. */
     readonly genericQuestions: Rate;
+    /** Sampled questions in which the user speaks as an assistant does. */
+    readonly assistantPhrases: Rate;
     /** Refused drafts among all sampled questions, refused ones included. */
     readonly guardrailRejects: Rate;
   };

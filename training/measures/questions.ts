@@ -1,5 +1,6 @@
 // Owns the ways in which sampled questions go wrong: said before in the dialogue, said by other dialogues, saying nothing.
 // It knows questions and the dialogue they belong to, not what else was said there.
+import { speaksAsAssistant } from "./assistant-phrases.ts";
 import { NumberList } from "./number-list.ts";
 import type { Rate } from "./quality-types.ts";
 import { SeenTexts } from "./seen-texts.ts";
@@ -44,6 +45,7 @@ export class QuestionHabits {
   #count = 0;
   #repeats = 0;
   #generic = 0;
+  #asAssistant = 0;
   #askedElsewhere = 0;
 
   /** Takes a dialogue's sampled questions; `given` came before them and may not be repeated either. */
@@ -57,6 +59,7 @@ export class QuestionHabits {
       if (earlier.has(normalised)) this.#repeats += 1;
       earlier.add(normalised);
       if (isGenericQuestion(question)) this.#generic += 1;
+      if (speaksAsAssistant(question)) this.#asAssistant += 1;
       this.#countElsewhere(normalised);
     }
   }
@@ -65,10 +68,11 @@ export class QuestionHabits {
     return this.#count;
   }
 
-  rates(): { verbatimRepeats: Rate; genericQuestions: Rate; questionsAskedElsewhere: Rate } {
+  rates(): Record<"verbatimRepeats" | "genericQuestions" | "questionsAskedElsewhere" | "assistantPhrases", Rate> {
     return {
       verbatimRepeats: rateOf(this.#repeats, this.#count),
       genericQuestions: rateOf(this.#generic, this.#count),
+      assistantPhrases: rateOf(this.#asAssistant, this.#count),
       questionsAskedElsewhere: rateOf(this.#askedElsewhere, this.#count),
     };
   }

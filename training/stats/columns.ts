@@ -45,4 +45,5 @@ export const shownRates = [
   ["verbatimRepeats", "questions repeated in their dialogue"],
   ["questionsAskedElsewhere", "questions asked in other dialogues"],
   ["genericQuestions", "questions without a subject"],
+  ["assistantPhrases", "questions in an assistant's words"],
 ] as const;

@@ -247,6 +247,16 @@ describe("alarms", () => {
     );
     expect(codesOf(generic)).toEqual(["verbatim_repeats", "questions_asked_elsewhere", "generic_questions"]);
   });
+  it("name users who speak as assistants", () => {
+    const polite = various(30).map(({ id, turns }, index) =>
+      dialogue(id, [
+        ...turns.map(({ content }) => content),
+        `Part ${index} is done. How can I help you today?`,
+        "Well",
+      ]),
+    );
+    expect(codesOf(polite)).toEqual(["assistant_phrases"]);
+  });
   it("name guard-rails that refuse a lot", () => {
     expect(codesOf(various(30, 3, { rejectedDrafts: 2 }))).toEqual(["guardrail_rejects"]);
   });

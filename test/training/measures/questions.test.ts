@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { speaksAsAssistant } from "../../../training/measures/assistant-phrases.ts";
 import { Openers } from "../../../training/measures/openers.ts";
 import { isGenericQuestion, QuestionHabits } from "../../../training/measures/questions.ts";
 
@@ -16,6 +17,33 @@ describe("a question is generic when nothing in it tells what it is about", () =
   });
   it.each(["Can you tell me more about tigers?", "Why 42?", "¿Por qué?", "Write a poem"])("and not %j", (question) => {
     expect(isGenericQuestion(question)).toBe(false);
+  });
+});
+
+describe("a user speaks as an assistant who", () => {
+  it.each([
+    "Hello! How can I help you today?",
+    "As an AI language model, I cannot taste food.",
+    "I'm just a virtual assistant, sorry.",
+    "I’d be happy to assist with that.",
+    "Is there anything else I can do for you?",
+    "Do you need any further assistance?",
+    "Let me know if you have other questions.",
+    "Please feel free to ask.",
+  ])("says %j", (text) => {
+    expect(speaksAsAssistant(text)).toBe(true);
+  });
+  it.each([
+    "Can you help me with my homework?",
+    "What else can you do?",
+    "I need help finding a restaurant.",
+    "Let me know the price.",
+    "Do you need my address?",
+    "How do I assist a customer politely?",
+    "Write a story about an AI that helps people.",
+    "No, that's all I need. Thanks for your help!",
+  ])("and not who says %j", (text) => {
+    expect(speaksAsAssistant(text)).toBe(false);
   });
 });
 
