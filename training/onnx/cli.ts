@@ -11,6 +11,7 @@ import { Reporter } from "./reporter.ts";
 // Whoever serves on this machine goes first. Threads take it over from the one that makes them: so before there are any.
 setPriority(Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL));
 
+const INPUT_CODES = new Set<string>(["bad_model", "invalid_request", "device_unavailable"]);
 const abort = new AbortController();
 const stop = () => abort.abort();
 process.on("SIGINT", stop).on("SIGTERM", stop);
@@ -25,7 +26,11 @@ async function main(): Promise<number> {
     const options = parseRecipeOptions(process.argv.slice(2));
     const started = performance.now();
     reporter = new Reporter(options.runFolder, (line) => process.stdout.write(line));
-    const hooks = { availableBytes: () => process.availableMemory() };
+    const hooks = {
+      availableBytes: () => process.availableMemory(),
+      onDeviceFallback: (reason: string) => process.stderr.write(`the CPU trains: ${reason}\n`),
+      libraryPath: process.env["REALCHAT_ORT_LIBRARY"] ?? null,
+    };
     if (!(await runRecipe(options, reporter, hooks, abort.signal))) return 130;
     reporter.say("end", { seconds: Math.round((performance.now() - started) / 100) / 10 });
     return 0;
@@ -33,6 +38,7 @@ async function main(): Promise<number> {
     const message = error instanceof Error ? error.message : String(error);
     reporter?.fail(message);
     process.stderr.write(`${message}\n`);
-    return error instanceof BadInput || (error instanceof EngineError && error.code === "bad_model") ? 2 : 1;
+    const isInput = error instanceof BadInput || (error instanceof EngineError && INPUT_CODES.has(error.code));
+    return isInput ? 2 : 1;
   }
 }

@@ -2,10 +2,11 @@
 // and how none of them works.
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { chooseDevice } from "../../runtime/ort/device.ts";
+import { chooseDevice, type Device } from "../../runtime/ort/device.ts";
 import { type Environment, openEnvironment } from "../../runtime/ort/environment.ts";
 import { AdamW } from "./adamw.ts";
 import { BadInput } from "./bad-input.ts";
+import { deviceProblem } from "./device-check.ts";
 import { type Examples, readExamples } from "./examples.ts";
 import { type BatchSize, estimateMemory, memoryProblem } from "./memory-estimate.ts";
 import { Network } from "./network.ts";
@@ -23,6 +24,10 @@ import { loadWeights, startWeights } from "./weights.ts";
 export interface RecipeHooks {
   /** Bytes that may still be taken. */
   readonly availableBytes: () => number;
+  /** Hears why `auto` took the CPU. */
+  readonly onDeviceFallback: (reason: string) => void;
+  /** Another libonnxruntime than the packaged one; null for the packaged. */
+  readonly libraryPath: string | null;
 }
 
 /**
@@ -32,14 +37,18 @@ export interface RecipeHooks {
 export async function runRecipe(
   options: RecipeOptions,
   reporter: Reporter,
-  { availableBytes }: RecipeHooks,
+  hooks: RecipeHooks,
   signal: AbortSignal,
 ): Promise<boolean> {
   const config = await networkConfig(options);
   const examples = await readAll(options, config);
-  const environment = openEnvironment({ threads: options.threads, isSpinning: false });
+  const environment = openEnvironment({
+    threads: options.threads,
+    isSpinning: false,
+    ...(hooks.libraryPath === null ? {} : { libraryPath: hooks.libraryPath }),
+  });
   try {
-    const best = await fit(options, config, examples, environment, reporter, availableBytes, signal);
+    const best = await fit(options, config, examples, environment, reporter, hooks, signal);
     if (best === null) return false;
     const result = join(options.runFolder, "result");
     await describeResult(options, config, examples, environment, result);
@@ -62,7 +71,7 @@ async function fit(
   examples: AllExamples,
   environment: Environment,
   reporter: Reporter,
-  availableBytes: () => number,
+  { availableBytes, onDeviceFallback }: RecipeHooks,
   signal: AbortSignal,
 ): Promise<Record<string, number> | null> {
   const { lora } = options;
@@ -70,7 +79,7 @@ async function fit(
   const whole = networkParameters(config.decoder, config.deviation);
   const trained = lora === null ? whole : adapterParameters(config.decoder, lora);
   const frozen = lora === null ? [] : whole;
-  const device = chooseDevice(environment.api, options.device, null, () => {});
+  const device = await checkedDevice(environment, options.device, onDeviceFallback);
   const estimate = estimateMemory(
     config.decoder,
     { ...options, trainedValues: totalValues(trained), frozenValues: totalValues(frozen) },
@@ -115,6 +124,20 @@ async function fit(
     optimizer?.release();
     network.release();
   }
+}
+
+/** The device of a choice, once it has computed what the CPU computes; `auto` takes the CPU otherwise. */
+async function checkedDevice(
+  environment: Environment,
+  choice: RecipeOptions["device"],
+  onFallback: (reason: string) => void,
+): Promise<Device> {
+  const device = chooseDevice(environment.api, choice, null, onFallback);
+  const problem = device.name === "cpu" ? null : await deviceProblem(environment, device);
+  if (problem === null) return device;
+  if (choice !== "auto") throw new BadInput(`--device ${choice} cannot be trained on: ${problem}`);
+  onFallback(problem);
+  return chooseDevice(environment.api, "cpu", null, onFallback);
 }
 
 /** What the finished checkpoint computes, read back as anybody would. */

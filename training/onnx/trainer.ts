@@ -166,6 +166,8 @@ export class Trainer {
   async #measure(): Promise<number> {
     const { items } = this.#heldout;
     const { batchTokens, padId, runFolder } = this.#settings;
+    // Not the memory of both kinds of passes at once: a session is made anew in less time than a step takes.
+    this.#network.close("gradients");
     let lossSum = 0;
     const lengths = items.map(({ ids }) => ids.length);
     for (const batch of batchesOf(lengths, batchTokens, null)) {
@@ -176,6 +178,7 @@ export class Trainer {
         ),
       );
     }
+    this.#network.close("loss");
     const loss = lossSum / totalTrainedTokens(items);
     if (loss < this.#progress.best) {
       await saveState(join(runFolder, BEST_FILE), { "": this.#network.trained });

@@ -50,7 +50,7 @@ async function train(runFolder: string, data: string, flags: readonly string[]):
   ];
   const options = parseRecipeOptions([...own, ...flags]);
   const { signal } = new AbortController();
-  const hooks = { availableBytes: () => process.availableMemory() };
+  const hooks = { availableBytes: () => process.availableMemory(), onDeviceFallback: () => {}, libraryPath: null };
   await runRecipe(options, new Reporter(runFolder, () => {}), hooks, signal);
   process.stdout.write(`${runFolder}\n`);
 }

@@ -30,7 +30,8 @@ test.each(["SIGTERM", "SIGINT"] as const)(
   async (signal) => {
     const data = await dataFolder(folder, madeExamples(8, 1), []);
     const run = join(folder, "run");
-    const flags = [`--data=${data}`, `--run-folder=${run}`, `--base=${recordedFolder("smollm2")}`, "--epochs=100000"];
+    const own = [`--data=${data}`, `--run-folder=${run}`, `--base=${recordedFolder("smollm2")}`];
+    const flags = [...own, "--device=cpu", "--epochs=100000"];
     const { child, lines, said, closed } = start(...flags, "--threads=1");
     await new Promise<void>((resolve) => lines.on("line", (line) => line.includes('"step":3,') && resolve()));
     const priority = getPriority(child.pid);

@@ -67,7 +67,8 @@ export async function run({ data, run: runFolder, base = "smollm2", flags = [], 
     events.push(event);
     onEvent(event, abort);
   });
-  const isDone = await runRecipe(options, reporter, { availableBytes: () => availableBytes }, abort.signal);
+  const hooks = { availableBytes: () => availableBytes, onDeviceFallback: () => {}, libraryPath: null };
+  const isDone = await runRecipe(options, reporter, hooks, abort.signal);
   return { isDone, events, steps: stepsOf(events) };
 }
 
