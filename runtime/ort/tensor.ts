@@ -4,13 +4,14 @@ import { EngineError } from "../errors.ts";
 import { viewMemory } from "./api.ts";
 import type { OrtApi, Pointer } from "./api.ts";
 
-export type ElementType = "float32" | "float16" | "int32" | "int64";
+export type ElementType = "float32" | "float16" | "int32" | "int64" | "uint8";
 
 const ELEMENTS: Readonly<Record<ElementType, { code: number; bytes: number }>> = {
   float32: { code: 1, bytes: 4 },
   float16: { code: 10, bytes: 2 },
   int32: { code: 6, bytes: 4 },
   int64: { code: 7, bytes: 8 },
+  uint8: { code: 2, bytes: 1 },
 };
 
 /** Where tensors of one kind live: host memory, or a device's through the allocator of a session that runs there. */

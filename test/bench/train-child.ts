@@ -10,7 +10,7 @@ import { AdamW } from "../../training/onnx/adamw.ts";
 import { batchOf } from "../../training/onnx/batch.ts";
 import { trainedTokensOf } from "../../training/onnx/examples.ts";
 import { type Batch, Network } from "../../training/onnx/network.ts";
-import { adapterParameters, networkParameters } from "../../training/onnx/parameters.ts";
+import { networkParts } from "../../training/onnx/network-parts.ts";
 import { loadWeights, startWeights } from "../../training/onnx/weights.ts";
 import type { Opened, TrainJob, Turn } from "./train-process.ts";
 
@@ -48,21 +48,19 @@ async function turn(steps: number): Promise<Turn> {
   };
 }
 
-async function open({ checkpoint, loraRank, isCheckpointing, threads }: TrainJob) {
+async function open({ checkpoint, loraRank, baseBits, isCheckpointing, threads }: TrainJob) {
   const config = parseConfig(await readJsonObject(join(checkpoint, "config.json")));
   const environment = openEnvironment({ threads, isSpinning: false });
   const device = chooseDevice(environment.api, "cpu", null, () => {});
-  const whole = networkParameters(config);
   const lora = loraRank === null ? null : { rank: loraRank, alpha: 2 * loraRank };
   const opened = await Network.open(environment, device, config, {
+    ...networkParts(config, { lora, baseBits }),
     lora,
     isCheckpointing,
     maxTokens: config.maxPositions,
     isAccumulating: false,
-    trained: lora === null ? whole : adapterParameters(config, lora),
-    frozen: lora === null ? [] : whole,
   });
-  await loadWeights(checkpoint, config, lora === null ? opened.trained : opened.frozen);
+  await loadWeights(checkpoint, config, lora === null ? opened.trained : opened.frozen, opened.packed);
   if (lora !== null) await startWeights(opened.trained, 1);
   return { network: opened, optimizer: await AdamW.open(opened.home, opened.trained, opened.gradients) };
 }

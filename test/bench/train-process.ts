@@ -12,6 +12,8 @@ export interface TrainJob {
   readonly batchFile: string;
   /** Null trains all weights. */
   readonly loraRank: number | null;
+  /** Of the frozen matrices; null for float32. PyTorch knows float32 only. */
+  readonly baseBits: 4 | 8 | null;
   readonly isCheckpointing: boolean;
   readonly threads: number;
 }

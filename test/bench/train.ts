@@ -15,6 +15,7 @@ interface TrainCase {
   readonly id: string;
   readonly shape: string;
   readonly loraRank: number | null;
+  readonly baseBits?: 4 | 8;
   readonly isCheckpointing: boolean;
   readonly sequences: number;
   readonly tokens: number;
@@ -69,6 +70,17 @@ const CASES: readonly TrainCase[] = [
     id: "135m-lora-checkpointing",
     shape: "135m",
     loraRank: 16,
+    isCheckpointing: true,
+    sequences: 2,
+    tokens: 512,
+    trainedOfTen: 4,
+    steps: 1,
+  },
+  {
+    id: "135m-lora-int4",
+    shape: "135m",
+    loraRank: 16,
+    baseBits: 4,
     isCheckpointing: true,
     sequences: 2,
     tokens: 512,
@@ -202,5 +214,5 @@ async function writeJob(folder: string, found: TrainCase, threads: number): Prom
   const batchFile = join(folder, "batches.json");
   await writeFile(batchFile, JSON.stringify(batches));
   const { loraRank, isCheckpointing } = found;
-  return { checkpoint, batchFile, loraRank, isCheckpointing, threads };
+  return { checkpoint, batchFile, loraRank, baseBits: found.baseBits ?? null, isCheckpointing, threads };
 }

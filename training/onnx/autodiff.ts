@@ -72,7 +72,7 @@ export class Tape {
       let [tape, from, to] = [forward, input, output];
       if (isRecomputing) {
         // Not before the gradient is there: ONNX Runtime may compute early what it can, or see that it has it already.
-        from = this.#after(input, [gradient]);
+        from = this.after(input, [gradient]);
         tape = new Tape(this.graph, this.#tracked);
         if (this.#tracked.has(input)) tape.#tracked.add(from);
         to = build(tape, from);
@@ -81,14 +81,14 @@ export class Tape {
       const own = found.get(from);
       found.delete(from);
       for (const [value, sum] of found) sink.add(value, () => sum);
-      if (own !== undefined) sink.add(input, () => this.#after(own, [...found.values()]));
+      if (own !== undefined) sink.add(input, () => this.after(own, [...found.values()]));
     };
     this.#entries.push({ output, backward });
     return output;
   }
 
   /** `value`, but not before all of `others` are there: it depends on nothing of one number of each. */
-  #after(value: Value, others: readonly Value[]): Value {
+  after(value: Value, others: readonly Value[]): Value {
     const { graph } = this;
     if (others.length === 0) return value;
     const numbers = others.map((other) => {

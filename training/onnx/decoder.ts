@@ -6,6 +6,7 @@ import type { DecoderConfig } from "../../runtime/importer/config.ts";
 import { inverseFrequencies } from "../../runtime/importer/rope.ts";
 import { attend, causalMask } from "./attention.ts";
 import type { Tape } from "./autodiff.ts";
+import { packedLinear, type PackedValues } from "./packed-matrix.ts";
 import {
   adapterNames,
   EMBEDDING,
@@ -50,12 +51,19 @@ export class Decoder {
   readonly #config: DecoderConfig;
   readonly #options: DecoderOptions;
   readonly #weight: (name: string) => Value;
+  readonly #packed: ReadonlyMap<string, PackedValues>;
 
-  /** `weight` gives the value of a tensor by its name. */
-  constructor(config: DecoderConfig, options: DecoderOptions, weight: (name: string) => Value) {
+  /** `weight` gives the value of a tensor by its name; those that are packed are in `packed` instead. */
+  constructor(
+    config: DecoderConfig,
+    options: DecoderOptions,
+    weight: (name: string) => Value,
+    packed: ReadonlyMap<string, PackedValues>,
+  ) {
     this.#config = config;
     this.#options = options;
     this.#weight = weight;
+    this.#packed = packed;
   }
 
   /** The head's matrix [vocabulary, hidden]. */
@@ -137,7 +145,12 @@ export class Decoder {
 
   #linear(tape: Tape, input: Value, { name, hasBias }: LinearSpec): Value {
     const { lora } = this.#options;
-    const output = linear(tape, input, this.#weight(`${name}.weight`), hasBias ? this.#weight(`${name}.bias`) : null);
+    const bias = hasBias ? this.#weight(`${name}.bias`) : null;
+    const packed = this.#packed.get(`${name}.weight`);
+    const output =
+      packed === undefined
+        ? linear(tape, input, this.#weight(`${name}.weight`), bias)
+        : packedLinear(tape, input, packed, bias);
     if (lora === null) return output;
     const names = adapterNames(name);
     const narrow = scale(tape, linear(tape, input, this.#weight(names.down), null), lora.alpha / lora.rank);

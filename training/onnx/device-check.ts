@@ -7,7 +7,8 @@ import { AdamW } from "./adamw.ts";
 import { batchOf } from "./batch.ts";
 import type { FlatBuffer } from "./buffers.ts";
 import { Network } from "./network.ts";
-import { networkParameters, valueCount } from "./parameters.ts";
+import { networkParts } from "./network-parts.ts";
+import { valueCount } from "./parameters.ts";
 import { startWeights } from "./weights.ts";
 
 /** Every part that a network can have: grouped heads, biases, norms of queries and keys. */
@@ -54,9 +55,8 @@ export async function deviceProblem(environment: Environment, device: Device): P
 /** Accumulated over two passes, so that all that a training runs has run. */
 async function computed(environment: Environment, device: Device): Promise<Readonly<Record<string, Float32Array>>> {
   const network = await Network.open(environment, device, CONFIG, {
+    ...networkParts(CONFIG, { lora: null, deviation: 0.2 }),
     lora: null,
-    trained: networkParameters(CONFIG, 0.2),
-    frozen: [],
     maxTokens: CONFIG.maxPositions,
     isCheckpointing: true,
     isAccumulating: true,

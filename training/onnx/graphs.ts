@@ -3,20 +3,19 @@
 // It names inputs and outputs; network.ts binds them.
 import { GraphBuilder, type Value } from "../../runtime/onnx/graph-builder.ts";
 import type { DecoderConfig } from "../../runtime/importer/config.ts";
+import { blockLayout } from "../../runtime/importer/quantize.ts";
 import { Tape } from "./autodiff.ts";
 import { Decoder, type DecoderOptions } from "./decoder.ts";
 import { headLoss } from "./loss.ts";
-import type { Parameter } from "./parameters.ts";
+import type { NetworkParts } from "./network-parts.ts";
+import { BLOCK_SIZE, packedName, type PackedValues, scalesName } from "./packed-matrix.ts";
 
-export interface GraphOptions extends DecoderOptions {
-  readonly trained: readonly Parameter[];
-  readonly frozen: readonly Parameter[];
-}
+export type GraphOptions = DecoderOptions & NetworkParts;
 
-export interface GradientGraphOptions extends GraphOptions {
+export type GradientGraphOptions = GraphOptions & {
   /** Whether gradients are added to those of earlier runs. */
   readonly isAccumulating: boolean;
-}
+};
 
 export const gradientName = (name: string): string => `gradient.${name}`;
 export const earlierName = (name: string): string => `earlier.${name}`;
@@ -86,5 +85,17 @@ function start(name: string, config: DecoderConfig, options: GraphOptions) {
     graph,
     options.trained.map((parameter) => values(parameter.name)),
   );
-  return { graph, tape, ids, rows, values, decoder: new Decoder(config, options, values) };
+  const decoder = new Decoder(config, options, values, packedInputs(graph, options));
+  return { graph, tape, ids, rows, values, decoder };
+}
+
+function packedInputs(graph: GraphBuilder, { packed, packedBits: bits }: GraphOptions): Map<string, PackedValues> {
+  return new Map(
+    packed.map(({ name, shape: [rows = 0, columns = 0] }) => {
+      const { bytesPerRow, blocksPerRow } = blockLayout(columns, bits, BLOCK_SIZE);
+      const bytes = graph.input(packedName(name), "uint8", [rows, bytesPerRow]);
+      const scales = graph.input(scalesName(name), "float32", [rows, blocksPerRow]);
+      return [name, { packed: bytes, scales, rows, columns, bits }];
+    }),
+  );
 }

@@ -24,6 +24,10 @@ export interface BatchSize {
 export interface MemoryOptions {
   readonly trainedValues: number;
   readonly frozenValues: number;
+  /** Of frozen matrices in few bits. */
+  readonly packedBytes: number;
+  /** Values of the largest of them, which is unpacked on the way back. */
+  readonly largestPackedValues: number;
   readonly lora: LoraShape | null;
   readonly isCheckpointing: boolean;
 }
@@ -39,12 +43,12 @@ export interface MemoryEstimate {
 /** `batches` are those of an epoch. */
 export function estimateMemory(
   config: DecoderConfig,
-  { trainedValues, frozenValues, lora, isCheckpointing }: MemoryOptions,
+  { trainedValues, frozenValues, packedBytes, largestPackedValues, lora, isCheckpointing }: MemoryOptions,
   batches: readonly BatchSize[],
 ): MemoryEstimate {
-  const stateBytes = (VALUES_PER_TRAINED * trainedValues + frozenValues) * BYTES_PER_VALUE;
+  const stateBytes = (VALUES_PER_TRAINED * trainedValues + frozenValues) * BYTES_PER_VALUE + packedBytes;
   const largest = batches.reduce((most, batch) => Math.max(most, passValues(config, lora, isCheckpointing, batch)), 0);
-  const passBytes = largest * BYTES_PER_VALUE * ALLOCATOR_SHARE;
+  const passBytes = (largest + 2 * largestPackedValues) * BYTES_PER_VALUE * ALLOCATOR_SHARE;
   return { stateBytes, passBytes, totalBytes: stateBytes + passBytes + PROCESS_BYTES };
 }
 

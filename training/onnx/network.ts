@@ -9,7 +9,15 @@ import { type Binding, openSession, type Session } from "../../runtime/ort/sessi
 import { type ElementType, Tensor } from "../../runtime/ort/tensor.ts";
 import type { DecoderConfig } from "../../runtime/importer/config.ts";
 import { FlatBuffer, Layout } from "./buffers.ts";
-import { earlierName, gradientGraph, gradientName, type GraphOptions, logitsGraph, lossGraph } from "./graphs.ts";
+import { PackedMatrices, packedName, scalesName } from "./packed-matrix.ts";
+import {
+  earlierName,
+  gradientGraph,
+  gradientName,
+  type GradientGraphOptions,
+  logitsGraph,
+  lossGraph,
+} from "./graphs.ts";
 
 /** Right-padded sequences, and which positions are in the loss. */
 export interface Batch {
@@ -24,31 +32,30 @@ export interface Batch {
   readonly targets: BigInt64Array;
 }
 
-export interface NetworkOptions extends GraphOptions {
-  readonly isAccumulating: boolean;
-}
-
 export class Network {
   readonly config: DecoderConfig;
   readonly trained: FlatBuffer;
   readonly frozen: FlatBuffer;
+  readonly packed: PackedMatrices;
   readonly gradients: FlatBuffer;
   /** Lives as long as the network: whoever keeps tensors beside the weights allocates here. */
   readonly home: Session;
-  readonly #options: NetworkOptions;
+  readonly #options: GradientGraphOptions;
   readonly #runs = new Map<"loss" | "gradients" | "logits", Run>();
   #isTerminated = false;
 
   private constructor(
     config: DecoderConfig,
-    options: NetworkOptions,
+    options: GradientGraphOptions,
     home: Session,
     [trained, frozen, gradients]: readonly [FlatBuffer, FlatBuffer, FlatBuffer],
+    packed: PackedMatrices,
   ) {
     this.config = config;
     this.home = home;
     this.trained = trained;
     this.frozen = frozen;
+    this.packed = packed;
     this.gradients = gradients;
     this.#options = options;
   }
@@ -58,7 +65,7 @@ export class Network {
     environment: Environment,
     device: Device,
     config: DecoderConfig,
-    options: NetworkOptions,
+    options: GradientGraphOptions,
   ): Promise<Network> {
     const home = await openSession(environment, device, { bytes: emptyGraph() });
     const trained = new Layout(options.trained);
@@ -68,7 +75,7 @@ export class Network {
       await FlatBuffer.allocate(home, frozen),
       await FlatBuffer.allocate(home, trained),
     ] as const;
-    return new Network(config, options, home, buffers);
+    return new Network(config, options, home, buffers, new PackedMatrices(home, options.packed, options.packedBits));
   }
 
   /**
@@ -108,6 +115,7 @@ export class Network {
     for (const run of this.#runs.values()) run.release();
     this.#runs.clear();
     for (const buffer of [this.trained, this.frozen, this.gradients]) buffer.release();
+    this.packed.release();
     this.home.release();
   }
 
@@ -122,6 +130,7 @@ export class Network {
     const run = new Run(session);
     this.#runs.set(kind, run);
     for (const buffer of [this.trained, this.frozen]) run.bindAll(buffer, (name) => [name], []);
+    run.bindPacked(this.packed);
     if (kind === "gradients") {
       const earlier = (name: string) => (this.#options.isAccumulating ? [earlierName(name)] : []);
       run.bindAll(this.gradients, earlier, [gradientName]);
@@ -152,6 +161,14 @@ class Run {
       const view = buffer.view(parameter);
       for (const input of inputs(parameter.name)) this.#binding.input(input, view);
       for (const output of outputs) this.#binding.output(output(parameter.name), view);
+    }
+  }
+
+  bindPacked(matrices: PackedMatrices): void {
+    for (const parameter of matrices.parameters) {
+      const { packed, scales } = matrices.tensors(parameter);
+      this.#binding.input(packedName(parameter.name), packed);
+      this.#binding.input(scalesName(parameter.name), scales);
     }
   }
 

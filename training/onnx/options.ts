@@ -1,6 +1,7 @@
 // Owns the command line of the recipe: defaults and what the flags mean together. Names and kinds of flags are those that
 // `npm run train` hands on (training/train/recipe-flags.ts). It reads no file and starts nothing.
 import { parseArgs } from "node:util";
+import type { Bits } from "../../runtime/importer/quantize.ts";
 import type { FloatType } from "../../runtime/importer/safetensors.ts";
 import { recipeFlagProblem, recipeFlags } from "../train/recipe-flags.ts";
 import { BadInput } from "./bad-input.ts";
@@ -29,6 +30,8 @@ export interface RecipeOptions {
   readonly context: number | null;
   /** Null trains all weights. */
   readonly lora: LoraShape | null;
+  /** Of the frozen matrices beside adapters; null for float32. */
+  readonly baseBits: Bits | null;
   readonly isTrainingAll: boolean;
   readonly isPacking: boolean;
   readonly epochs: number;
@@ -73,6 +76,7 @@ export const DEFAULTS: Readonly<Record<string, string | number | boolean | null>
   method: "full",
   "lora-rank": 16,
   "lora-alpha": 32,
+  "base-precision": "float32",
   "train-on": "labels",
   pack: false,
   epochs: 3,
@@ -97,6 +101,7 @@ export const DEFAULTS: Readonly<Record<string, string | number | boolean | null>
   "ignore-memory": false,
 };
 
+const BASE_BITS = { float32: null, int8: 8, int4: 4 } as const;
 const SAVE_TYPES: Readonly<Record<string, FloatType>> = { float32: "F32", float16: "F16", bfloat16: "BF16" };
 
 /** Reads the arguments after the program's name. Throws BadInput with a sentence. */
@@ -153,6 +158,10 @@ function optionsOf(
   };
   const baseFolder = text("base");
   const method = oneOf("method", ["full", "lora"]);
+  const basePrecision = oneOf("base-precision", ["float32", "int8", "int4"]);
+  if (method === "full" && basePrecision !== "float32") {
+    throw new BadInput(`--base-precision ${basePrecision} needs --method lora: weights in few bits cannot be trained`);
+  }
   const tokenizerFolder = text("tokenizer") ?? baseFolder;
   if (tokenizerFolder === null) throw new BadInput("a model from scratch needs --tokenizer");
   if (baseFolder === null && method === "lora") throw new BadInput("--method lora needs --base");
@@ -176,6 +185,7 @@ function optionsOf(
     },
     context: maybe("context"),
     lora: method === "lora" ? { rank: atLeastOne("lora-rank"), alpha: number("lora-alpha") } : null,
+    baseBits: BASE_BITS[basePrecision],
     isTrainingAll: oneOf("train-on", ["labels", "all"]) === "all",
     isPacking: settings["pack"] === true,
     epochs: number("epochs"),

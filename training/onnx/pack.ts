@@ -7,7 +7,7 @@ import { shuffle } from "./schedule.ts";
 const PACK_STREAM = 2;
 
 /** In an order that the seed decides. The first id of an example is not in the loss: what came before says nothing of it. */
-export function packed(examples: Examples, contextTokens: number, seed: number): Examples {
+export function packedExamples(examples: Examples, contextTokens: number, seed: number): Examples {
   const order = [...examples.items];
   shuffle(order, { seed, epoch: 0 }, PACK_STREAM);
   const total = order.reduce((sum, { ids }) => sum + ids.length, 0);

@@ -12,8 +12,10 @@ import { type BatchSize, estimateMemory, memoryProblem } from "./memory-estimate
 import { Network } from "./network.ts";
 import { type NetworkConfig, networkConfig } from "./network-config.ts";
 import type { RecipeOptions } from "./options.ts";
-import { packed } from "./pack.ts";
-import { adapterParameters, networkParameters, totalValues } from "./parameters.ts";
+import { packedExamples } from "./pack.ts";
+import { type NetworkParts, networkParts } from "./network-parts.ts";
+import { packedBytes } from "./packed-matrix.ts";
+import { networkParameters, totalValues, valueCount } from "./parameters.ts";
 import { writeReference } from "./reference.ts";
 import type { Reporter } from "./reporter.ts";
 import { writeResult } from "./result.ts";
@@ -76,13 +78,11 @@ async function fit(
 ): Promise<Record<string, number> | null> {
   const { lora } = options;
   const settings: TrainerSettings = { ...options, padId: config.padId };
-  const whole = networkParameters(config.decoder, config.deviation);
-  const trained = lora === null ? whole : adapterParameters(config.decoder, lora);
-  const frozen = lora === null ? [] : whole;
+  const parts = networkParts(config.decoder, { ...options, deviation: config.deviation });
   const device = await checkedDevice(environment, options.device, onDeviceFallback);
   const estimate = estimateMemory(
     config.decoder,
-    { ...options, trainedValues: totalValues(trained), frozenValues: totalValues(frozen) },
+    { ...options, ...partSizes(parts) },
     batchSizes(settings, examples.train),
   );
   const problem = device.name === "cpu" ? memoryProblem(estimate, availableBytes()) : null;
@@ -91,9 +91,8 @@ async function fit(
   await rememberSettings(options);
 
   const network = await Network.open(environment, device, config.decoder, {
+    ...parts,
     lora,
-    trained,
-    frozen,
     maxTokens: longest(examples),
     isCheckpointing: options.isCheckpointing,
     isAccumulating: options.accumulate > 1,
@@ -102,15 +101,16 @@ async function fit(
   try {
     optimizer = await AdamW.open(network.home, network.trained, network.gradients);
     if (options.baseFolder !== null) {
-      await loadWeights(options.baseFolder, config.decoder, lora === null ? network.trained : network.frozen);
+      const buffer = lora === null ? network.trained : network.frozen;
+      await loadWeights(options.baseFolder, config.decoder, buffer, network.packed);
     }
     if (options.baseFolder === null || lora !== null) await startWeights(network.trained, options.seed);
     const trainer = new Trainer(settings, examples, { network, optimizer }, reporter);
     await trainer.restore();
     reporter.say("start", {
       ...trainer.describe(),
-      parameters: totalValues(whole) + (lora === null ? 0 : totalValues(trained)),
-      trained_parameters: totalValues(trained),
+      parameters: totalValues([...parts.trained, ...parts.frozen, ...parts.packed]),
+      trained_parameters: totalValues(parts.trained),
       device: device.name,
       processes: 1,
       memory_bytes: estimate.totalBytes,
@@ -150,6 +150,7 @@ async function describeResult(
 ): Promise<void> {
   const device = chooseDevice(environment.api, "cpu", null, () => {});
   const network = await Network.open(environment, device, decoder, {
+    ...networkParts(decoder, { lora: null }),
     lora: null,
     trained: [],
     frozen: networkParameters(decoder),
@@ -158,7 +159,7 @@ async function describeResult(
     isAccumulating: false,
   });
   try {
-    await loadWeights(result, decoder, network.frozen);
+    await loadWeights(result, decoder, network.frozen, null);
     const shown = examples.heldout.items.length > 0 ? examples.heldout : examples.train;
     await writeReference(runFolder, network, shown.items, referenceExamples);
   } finally {
@@ -179,8 +180,17 @@ async function readAll(options: RecipeOptions, { decoder, contextTokens }: Netwo
   const train = await read("train.jsonl", true);
   if (train.items.length === 0) throw new BadInput("train.jsonl has no example with a token in the loss");
   return {
-    train: options.isPacking ? packed(train, contextTokens, options.seed) : train,
+    train: options.isPacking ? packedExamples(train, contextTokens, options.seed) : train,
     heldout: await read("heldout.jsonl", false),
+  };
+}
+
+function partSizes({ trained, frozen, packed, packedBits }: NetworkParts) {
+  return {
+    trainedValues: totalValues(trained),
+    frozenValues: totalValues(frozen),
+    packedBytes: packed.reduce((sum, parameter) => sum + packedBytes(parameter, packedBits), 0),
+    largestPackedValues: packed.reduce((most, parameter) => Math.max(most, valueCount(parameter)), 0),
   };
 }
 

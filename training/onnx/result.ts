@@ -12,6 +12,7 @@ import type { FloatType } from "../../runtime/importer/safetensors.ts";
 import type { FlatBuffer } from "./buffers.ts";
 import type { Network } from "./network.ts";
 import { specialIds } from "./network-config.ts";
+import type { PackedMatrices } from "./packed-matrix.ts";
 import { adapterNames, type LoraShape, type Parameter, valueCount } from "./parameters.ts";
 
 const GENERATION_FILE = "generation_config.json";
@@ -66,10 +67,10 @@ async function writeAdapter(work: string, network: Network, lora: LoraShape, opt
 }
 
 /** Every tensor of the base; a matrix with an adapter is W + alpha / rank · B · A. */
-async function mergedTensors({ trained, frozen }: Network, lora: LoraShape): Promise<NamedTensor[]> {
+async function mergedTensors({ trained, frozen, packed }: Network, lora: LoraShape): Promise<NamedTensor[]> {
   const adapters = new Map<string, Parameter>(trained.layout.parameters.map((own) => [own.name, own]));
   const merged: NamedTensor[] = [];
-  for (const tensor of tensorsOf(frozen)) {
+  for (const tensor of [...tensorsOf(frozen), ...packedTensors(packed)]) {
     const names = adapterNames(tensor.name.replace(/\.weight$/, ""));
     const down = adapters.get(names.down);
     const up = adapters.get(names.up);
@@ -107,6 +108,20 @@ async function valuesOf(buffer: FlatBuffer, parameter: Parameter): Promise<Float
   const values = new Float32Array(valueCount(parameter));
   await buffer.read(parameter, 0, values);
   return values;
+}
+
+/** As the network computes with them: what is served is what was trained beside. */
+function packedTensors(packed: PackedMatrices): NamedTensor[] {
+  return packed.parameters.map((parameter): NamedTensor => {
+    const [rows = 0, columns = 0] = parameter.shape;
+    let whole: Float32Array | null = null;
+    const read: RowSource["read"] = async (first, count, target) => {
+      whole ??= await packed.values(parameter);
+      target.set(whole.subarray(first * columns, (first + count) * columns));
+      if (first + count >= rows) whole = null;
+    };
+    return { name: parameter.name, isVector: false, source: { rows, columns, read } };
+  });
 }
 
 function tensorsOf(buffer: FlatBuffer): NamedTensor[] {

@@ -4,26 +4,38 @@ import { uniform } from "../../runtime/engine/random.ts";
 import { Checkpoint } from "../../runtime/importer/checkpoint.ts";
 import type { DecoderConfig } from "../../runtime/importer/config.ts";
 import type { FlatBuffer } from "./buffers.ts";
+import type { PackedMatrices } from "./packed-matrix.ts";
 import { HEAD, type Parameter, valueCount } from "./parameters.ts";
 
 /** Values in memory at once. */
 const CHUNK_VALUES = 1 << 20;
 
-/** Reads every tensor of `buffer` from the checkpoint in `folder`. Throws `bad_model` for one that is missing, misshapen or superfluous. */
-export async function loadWeights(folder: string, config: DecoderConfig, buffer: FlatBuffer): Promise<void> {
+/**
+ * Reads every tensor of `buffer` and of `packed` from the checkpoint in `folder`. Throws `bad_model` for one that is missing,
+ * misshapen or superfluous.
+ */
+export async function loadWeights(
+  folder: string,
+  config: DecoderConfig,
+  buffer: FlatBuffer,
+  packed: PackedMatrices | null,
+): Promise<void> {
   const checkpoint = await Checkpoint.open(folder);
   try {
-    const sources = buffer.layout.parameters.map((parameter) => {
+    const sourceOf = (parameter: Parameter) => {
       const { name, shape } = parameter;
       const [rows = 0, columns] = shape;
       const source = columns === undefined ? checkpoint.vector(name, rows) : checkpoint.matrix(name, rows, columns);
       return { parameter, source };
-    });
+    };
+    const sources = buffer.layout.parameters.map(sourceOf);
+    const matrices = packed?.parameters.map(sourceOf) ?? [];
     if (config.isHeadTied) checkpoint.ignore(HEAD);
     for (let layer = 0; layer < config.layers; layer++) {
       checkpoint.ignore(`model.layers.${layer}.self_attn.rotary_emb.inv_freq`);
     }
     checkpoint.assertAllAsked();
+    for (const { parameter, source } of matrices) await packed?.fill(parameter, source);
     for (const { parameter, source } of sources) {
       const rowsAtOnce = Math.max(1, Math.floor(CHUNK_VALUES / source.columns));
       for (let first = 0; first < source.rows; first += rowsAtOnce) {

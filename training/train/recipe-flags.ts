@@ -30,6 +30,11 @@ export const RECIPE_FLAGS: Readonly<Record<string, RecipeFlag>> = {
   method: { kind: "text", help: "full or lora [full]" },
   "lora-rank": { kind: "integer", help: "Rank of the adapters [16]" },
   "lora-alpha": { kind: "number", help: "Scale of the adapters, times the rank [32]" },
+  "base-precision": {
+    kind: "text",
+    help: "float32, int8 or int4 for the frozen matrices beside adapters [float32]",
+    only: "onnx",
+  },
   "lora-dropout": {
     kind: "number",
     help: "Share of what goes into the adapters that is dropped [0]",

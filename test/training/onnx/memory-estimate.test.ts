@@ -40,7 +40,8 @@ function estimate(config: DecoderConfig, rank: number | null, isCheckpointing: b
   const whole = networkParameters(config);
   const trainedValues = totalValues(lora === null ? whole : adapterParameters(config, lora));
   const frozenValues = lora === null ? 0 : totalValues(whole);
-  return estimateMemory(config, { trainedValues, frozenValues, lora, isCheckpointing }, [batch]).totalBytes;
+  const values = { trainedValues, frozenValues, packedBytes: 0, largestPackedValues: 0 };
+  return estimateMemory(config, { ...values, lora, isCheckpointing }, [batch]).totalBytes;
 }
 
 const batchOf = (sequences: number, tokens: number, share: number) => ({

@@ -85,6 +85,32 @@ test.each(RECORDED)("%s: adapters at their beginning have exactly the loss of th
   expect(gradients.some((gradient) => gradient !== 0)).toBe(true);
 });
 
+describe.each([4, 8] as const)("a base in %j bits", (baseBits) => {
+  const lora = { rank: 4, alpha: 8 };
+  const batch = batchOf([example(long, middle), example(short, middle)], 0);
+
+  test.each(["qwen2", "llama-bias"] as const)("%s computes what its unpacked matrices compute", async (name) => {
+    const packed = await openTestNetwork(recordedFolder(name), { lora, baseBits });
+    const whole = await openTestNetwork(recordedFolder(name), { lora });
+    // The feed-forward part of llama-bias is 40 wide, no whole number of blocks: one of its matrices stays as it is.
+    expect(packed.packed.parameters).toHaveLength(name === "qwen2" ? 14 : 12);
+    const rounded = await whole.lossOf(batch);
+    for (const parameter of packed.packed.parameters) {
+      await whole.frozen.write(parameter, 0, await packed.packed.values(parameter));
+    }
+    // Some way from the beginning, where half of the gradients are zero.
+    const adapter = packed.trained.layout.parameters.find(({ name: own }) => own.includes("lora_B"));
+    if (adapter === undefined) throw new Error("there is no adapter");
+    const moved = Float32Array.from({ length: valueCount(adapter) }, (_, at) => Math.sin(at) / 10);
+    for (const network of [packed, whole]) await network.trained.write(adapter, 0, moved);
+    const expected = await passOf(whole, batch);
+    const found = await passOf(packed, batch);
+    expect(Math.abs(found.loss - expected.loss) / expected.loss).toBeLessThan(1e-6);
+    expect(largestDifference(found.gradients, expected.gradients)).toBeLessThan(1e-5);
+    expect(found.loss).not.toBe(rounded);
+  });
+});
+
 test("a batch without a token in the loss is refused", async () => {
   const network = await openTestNetwork(recordedFolder("smollm2"), {});
   const batch = batchOf([example(short, () => false)], 0);

@@ -40,6 +40,10 @@ test.each([
   [["--data=d", "--run-folder=r", "--tokenizer=t", "--method=lora"], "--method lora needs --base"],
   [[...needed, "--config=c"], "--base and --config exclude each other"],
   [[...needed, "--method=adapter"], '--method must be full or lora, found "adapter"'],
+  [
+    [...needed, "--base-precision=int4"],
+    "--base-precision int4 needs --method lora: weights in few bits cannot be trained",
+  ],
   [[...needed, "--save-dtype=int8"], '--save-dtype must be float32 or float16 or bfloat16, found "int8"'],
   [[...needed, "--device=webgpu"], '--device must be auto or cpu or cuda, found "webgpu"'],
   [[...needed, "--batch-tokens=0"], "--batch-tokens must be at least 1"],

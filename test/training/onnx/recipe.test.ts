@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { openSafetensors } from "../../../runtime/importer/safetensors.ts";
 import { readExamples, totalTokens } from "../../../training/onnx/examples.ts";
-import { packed } from "../../../training/onnx/pack.ts";
+import { packedExamples } from "../../../training/onnx/pack.ts";
 import { readReference } from "../../../training/train/reference.ts";
 import { recordedFolder } from "../../support/checkpoints.ts";
 import { dataFolder, loggedSteps, madeExamples, run, stepsOf } from "./run-recipe.ts";
@@ -224,7 +224,7 @@ test("packed examples are sequences of the whole context, with as many tokens an
     contextTokens: 100,
     vocabSize: 64,
   });
-  const { items } = packed(examples, 25, 1);
+  const { items } = packedExamples(examples, 25, 1);
   const [first, ...others] = items.map(({ ids }) => ids.length).toReversed();
   expect(others.every((length) => length === 25)).toBe(true);
   expect(first).toBeLessThanOrEqual(25);
@@ -283,6 +283,15 @@ describe("the result", () => {
       lora_alpha: 8,
       base_model_name_or_path: recordedFolder("qwen2"),
     });
+  });
+
+  test.each(["int8", "int4"])("of adapters beside a base in %s computes what was trained", async (precision) => {
+    const lora = ["--method=lora", "--lora-rank=4", `--base-precision=${precision}`, "--gradient-checkpointing"];
+    const flags = [...quick, ...lora, "--lr=0.02", "--max-steps=8", "--epochs=9"];
+    const { events, steps } = await run({ data, run: join(folder, "run"), base: "qwen2", flags });
+    expect(events[0]).toMatchObject({ trained_parameters: 4096 });
+    expect(steps.at(-1)?.loss).toBeLessThan((steps[0]?.loss ?? 0) - 0.3);
+    expect(await referenceLoss("run")).toBeCloseTo(Math.min(...steps.map(({ heldoutLoss }) => heldoutLoss ?? 99)), 5);
   });
 
   test("of a model from scratch has the shape that flags and file ask for", async () => {

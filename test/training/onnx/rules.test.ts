@@ -3,6 +3,8 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { uniform } from "../../../runtime/engine/random.ts";
 import type { Value } from "../../../runtime/onnx/graph-builder.ts";
+import { type Bits, blockLayout, quantizeRows } from "../../../runtime/importer/quantize.ts";
+import { packedLinear } from "../../../training/onnx/packed-matrix.ts";
 import { attend, causalMask } from "../../../training/onnx/attention.ts";
 import type { Tape } from "../../../training/onnx/autodiff.ts";
 import { headLoss } from "../../../training/onnx/loss.ts";
@@ -30,6 +32,30 @@ const modulo = (count: number, below: number, of: (at: number) => number) =>
 const block = (tape: Tape, input: Value, weight: Value) => swiGlu(tape, linear(tape, input, weight, null), input);
 const square = (n: number, width: number) => ({ x: [n, width], w: [width, width] });
 
+function packedCase(n: number, blocks: number, rows: number, bits: Bits): GradientCase {
+  const columns = 32 * blocks;
+  const { blocksPerRow, bytesPerRow } = blockLayout(columns, bits, 32);
+  const packed = new Uint8Array(rows * bytesPerRow);
+  const scales = new Float32Array(rows * blocksPerRow);
+  const values = Float32Array.from({ length: rows * columns }, (_, at) => Math.sin(7 * at));
+  quantizeRows(values, rows, columns, bits, 32, packed, scales);
+  return {
+    inputs: { x: [n, columns], b: [rows] },
+    result: [n, rows],
+    build: (tape, value) => {
+      const { graph } = tape;
+      const weight = {
+        packed: graph.initializer("packed", "uint8", [rows, bytesPerRow], packed),
+        scales: graph.initializer("scales", "float32", [rows, blocksPerRow], new Uint8Array(scales.buffer)),
+        rows,
+        columns,
+        bits,
+      };
+      return packedLinear(tape, value("x"), weight, value("b"));
+    },
+  };
+}
+
 const rules: Readonly<Record<string, Rule>> = {
   "a matrix product": (n, i, o) => ({
     inputs: { x: [n, i], w: [o, i] },
@@ -49,6 +75,10 @@ const rules: Readonly<Record<string, Rule>> = {
     result: [n, o],
     build: (tape, value) => linear(tape, value("x"), value("w"), value("b")),
   }),
+
+  "a product with a matrix in four bits": (n, blocks, rows) => packedCase(n, blocks, rows, 4),
+
+  "a product with a matrix in eight bits, with a bias": (n, blocks, rows) => packedCase(n, blocks, rows, 8),
 
   "a norm": (n, width) => ({
     inputs: { x: [n, width + 1], w: [width + 1] },
