@@ -55,6 +55,8 @@ export interface TrainOptions {
   readonly recipeSettings: Readonly<Record<string, string | boolean>>;
   /** Of the result, once there is one. */
   readonly importing: ImportOptions;
+  /** For the manifest: the gateway's fine-tuning job that asked for it. Never on the command line. */
+  readonly job?: string;
 }
 
 /** What the command line asks for; `refused` is a sentence for the user. */

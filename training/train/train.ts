@@ -133,6 +133,7 @@ async function describe(
   const { recipe = "pytorch", ...others } = settings;
   return {
     recipe,
+    ...(options.job === undefined ? {} : { job: options.job }),
     settings: others,
     steps,
     ...(best === undefined ? {} : { heldoutLoss: best, bestStep }),
