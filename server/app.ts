@@ -12,6 +12,7 @@ import { unknownUrl } from "./openai/error.ts";
 import { reportError } from "./report-error.ts";
 import { chatRoutes } from "./routes/chat.ts";
 import { fileRoutes } from "./routes/files.ts";
+import { fineTuningRoutes } from "./routes/fine-tuning.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { opsRoutes } from "./routes/ops.ts";
 import { selfplayJobRoutes } from "./routes/selfplay-jobs.ts";
@@ -44,6 +45,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route("/", modelRoutes(deps));
   app.route("/", chatRoutes(deps));
   app.route("/", fileRoutes(deps));
+  app.route("/", fineTuningRoutes(deps));
   app.route("/", selfplayRoutes(deps));
   app.route("/", selfplayJobRoutes(deps));
   app.route("/", selfplayQualityRoutes(deps));

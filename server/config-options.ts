@@ -287,6 +287,17 @@ export const configOptions: readonly ConfigOption[] = [
     meaning: "Largest file that may be uploaded; beyond it the answer is 413.",
   },
   {
+    key: "tuningRecipe",
+    flag: "tuning-recipe",
+    env: "REALCHAT_TUNING_RECIPE",
+    kind: "text",
+    schema: z.enum(["onnx", "pytorch"]),
+    expects: "one of onnx, pytorch",
+    fallback: "onnx",
+    meaning:
+      "Who trains fine-tuning jobs: the gateway's own recipe, or the one that needs a Python with PyTorch (`REALCHAT_PYTHON`).",
+  },
+  {
     key: "drainTimeoutS",
     flag: "drain-timeout",
     env: "REALCHAT_DRAIN_TIMEOUT",

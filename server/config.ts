@@ -42,6 +42,8 @@ export interface Config {
   readonly corsOrigins: readonly string[];
   readonly maxBodyBytes: number;
   readonly maxFileBytes: number;
+  /** Who trains fine-tuning jobs. */
+  readonly tuningRecipe: "onnx" | "pytorch";
   readonly drainTimeoutS: number;
   /** 0 switches keep-alive comments off. */
   readonly sseKeepAliveS: number;

@@ -98,6 +98,15 @@ export const metricDefinitions = {
   selfplay_turns_total: counter(["role"], "Turns that became part of a dialogue."),
   selfplay_turns_discarded_total: counter(["role"], "Finished turns that a stop rule took back."),
 
+  // Fine-tuning.
+  fine_tuning_jobs: gauge(
+    ["status"],
+    "Fine-tuning jobs in the store, by status; those of other gateways on it included.",
+  ),
+  fine_tuning_step: gauge(["model"], "Step that the training here has come to, by the model that is tuned."),
+  fine_tuning_steps: gauge(["model"], "Steps that it will have."),
+  fine_tuning_loss: gauge(["model", "split"], "Its last loss, nats a token: `train` or `validation`."),
+
   // Models elsewhere.
   upstream_requests_total: counter(
     ["model", "outcome"],

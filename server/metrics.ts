@@ -2,6 +2,7 @@
 // It is what the runtime reports to (EngineObserver). It does not decide what a request's outcome was: request-meter.ts does.
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import type { EngineObserver, EngineSequenceEnd, EngineState, ModelInfo, ModelRole } from "../runtime/chat-model.ts";
+import type { TuningFigures, TuningProgress } from "./tuning/records.ts";
 import type { UpstreamAccountView, UpstreamLedger } from "./upstream/ledger.ts";
 import { type MetricDefinition, type MetricName, metricDefinitions, metricPrefix } from "./metrics-table.ts";
 
@@ -22,6 +23,8 @@ export interface Metrics {
   forget(model: ModelInfo): void;
   /** Whose books the upstream metrics are read from. */
   watchUpstreams(ledger: UpstreamLedger): void;
+  /** Where the figures of fine-tuning are asked for. */
+  watchTuning(figures: TuningFigures): void;
   requestEnded(model: ModelInfo, endpoint: Endpoint, outcome: RequestOutcome): void;
   requestRejected(model: ModelInfo, endpoint: Endpoint, reason: RejectionReason): void;
   textGap(model: ModelInfo, gapMs: number): void;
@@ -117,6 +120,37 @@ export function createMetrics({ version, hasProcessMetrics }: MetricsOptions): M
   upstreamMetric("upstream_requests_running", ({ concurrency }) => [[{}, concurrency.running]]);
   upstreamMetric("upstream_requests_waiting", ({ concurrency }) => [[{}, concurrency.waiting]]);
 
+  let tuning: TuningFigures | null = null;
+  const tuningJobs = () =>
+    new Gauge({
+      ...common("fine_tuning_jobs"),
+      async collect() {
+        const counts = await tuning?.counts();
+        this.reset();
+        for (const [labels, value] of each("status", counts ?? new Map())) this.set(labels, value);
+      },
+    });
+  tuningJobs();
+  /** Of the job that is trained when somebody looks. */
+  const trainingGauge = (
+    name: MetricName,
+    read: (progress: TuningProgress) => Readonly<Record<string, number | null>>,
+  ) =>
+    new Gauge({
+      ...common(name),
+      collect() {
+        this.reset();
+        const progress = tuning?.training() ?? null;
+        for (const [split, value] of progress === null ? [] : Object.entries(read(progress))) {
+          const labels = split === "" ? {} : { split };
+          if (value !== null) this.set({ model: progress?.model ?? "", ...labels }, value);
+        }
+      },
+    });
+  trainingGauge("fine_tuning_step", ({ step }) => ({ "": step }));
+  trainingGauge("fine_tuning_steps", ({ steps }) => ({ "": steps }));
+  trainingGauge("fine_tuning_loss", ({ trainLoss, validLoss }) => ({ train: trainLoss, validation: validLoss }));
+
   stateGauge("requests_running", (state) => state.running);
   stateGauge("requests_waiting", (state) => state.waiting);
   stateGauge("waiting_tokens", (state) => state.waitingTokens);
@@ -204,6 +238,9 @@ export function createMetrics({ version, hasProcessMetrics }: MetricsOptions): M
     },
     watchUpstreams(watched) {
       ledger = watched;
+    },
+    watchTuning(figures) {
+      tuning = figures;
     },
     requestEnded: ({ id, role }, endpoint, outcome) => requests.inc({ model: id, role, endpoint, outcome }),
     requestRejected: ({ id, role }, endpoint, reason) => rejections.inc({ model: id, role, endpoint, reason }),

@@ -7,17 +7,20 @@ import { EngineError } from "../runtime/errors.ts";
 import { manifestName, readManifest } from "../runtime/manifest.ts";
 import type { Config } from "./config.ts";
 
-type FolderConfig = Pick<Config, "modelRoots" | "modelFolders">;
+type FolderConfig = Pick<Config, "modelRoots" | "modelFolders" | "dataFolder">;
+
+/** Where fine-tuned models are put: the only folder that a server is sure to be allowed to write to. */
+export const tunedModelsFolder = (dataFolder: string) => join(dataFolder, "models");
 
 /** Every model folder once, however often it is named: those of the roots by name, then the single ones as given. */
-export async function findModelFolders({ modelRoots, modelFolders }: FolderConfig): Promise<string[]> {
-  for (const root of modelRoots) {
+export async function findModelFolders(config: FolderConfig): Promise<string[]> {
+  for (const root of config.modelRoots) {
     const isReadable = await readdir(root).catch(() => null);
     if (isReadable === null) throw new EngineError("bad_model", `The models folder ${root} cannot be read.`);
   }
-  const single = new Set(modelFolders);
+  const single = new Set(config.modelFolders);
   const byPlace = new Map<string, string>();
-  for (const folder of await listFolders({ modelRoots, modelFolders })) {
+  for (const folder of await listFolders(config)) {
     if (!(await hasManifest(folder))) {
       if (!single.has(folder)) continue;
       throw new EngineError("bad_model", `${folder} is not a model folder: it has no ${manifestName}.`);
@@ -51,10 +54,10 @@ export async function findModelFolder(config: FolderConfig, id: string): Promise
   return null;
 }
 
-/** Every folder that may hold a model, those of the roots by name, then the single ones. A root that cannot be read has none. */
-export async function listFolders({ modelRoots, modelFolders }: FolderConfig): Promise<string[]> {
+/** Every folder that may hold a model, those of the roots by name, fine-tuned ones, then the single ones. A root that cannot be read has none. */
+export async function listFolders({ modelRoots, modelFolders, dataFolder }: FolderConfig): Promise<string[]> {
   const listed: string[] = [];
-  for (const root of modelRoots) {
+  for (const root of [...modelRoots, tunedModelsFolder(dataFolder)]) {
     const entries = await readdir(root).catch(() => []);
     // A dot hides folders that are still being written.
     const names = entries.filter((entry) => !entry.startsWith(".")).toSorted();

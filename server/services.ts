@@ -7,11 +7,14 @@ import type { Metrics } from "./metrics.ts";
 import type { ModelCatalog } from "./model-catalog.ts";
 import { JobService } from "./selfplay/jobs/job-service.ts";
 import { Store } from "./store/store.ts";
+import type { CommandOf } from "./tuning/tuning-process.ts";
+import { TuningService } from "./tuning/tuning-service.ts";
 
 export interface Services {
   readonly files: FileService;
   /** Self-play jobs. */
   readonly jobs: JobService;
+  readonly tuning: TuningService;
   /** Goes on with what an earlier process left. Throws StoreError. */
   start(): Promise<void>;
   /** Begins nothing more and lets what runs come to a good end until `stop` says otherwise. */
@@ -27,19 +30,30 @@ export interface ServiceDeps {
   readonly metrics: Metrics;
 }
 
-/** Opens and starts nothing yet. */
-export function createServices(deps: ServiceDeps): Services {
+/** Opens and starts nothing yet. `tuneCommand` stands in for what trains, in tests. */
+export function createServices(deps: ServiceDeps, tuneCommand?: CommandOf): Services {
   const store = new Store(deps.config, deps.log);
   const files = new FileService({ ...deps, store });
   const jobs = new JobService({ ...deps, store });
+  const tuning = new TuningService({
+    ...deps,
+    files,
+    store,
+    ...(tuneCommand === undefined ? {} : { commandOf: tuneCommand }),
+  });
+  deps.metrics.watchTuning(tuning);
   return {
     files,
     jobs,
+    tuning,
     async start() {
       await jobs.start();
       await files.start();
+      await tuning.start();
     },
-    drain: (stop) => jobs.drain(stop),
+    async drain(stop) {
+      await Promise.all([jobs.drain(stop), tuning.drain(stop)]);
+    },
     async close() {
       await files.close();
       await jobs.close();

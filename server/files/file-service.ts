@@ -11,7 +11,7 @@ import type { Store } from "../store/store.ts";
 import { FileFolder } from "./file-folder.ts";
 import type { FilePurpose, StoredFile } from "./file-records.ts";
 import { deleteExpired, deleteFile, type FilePage, findFile, insertFile, knownFiles, listFiles } from "./file-store.ts";
-import { receiveUpload } from "./upload.ts";
+import { receiveUpload, type Upload } from "./upload.ts";
 
 export interface FileServiceOptions {
   readonly config: Pick<Config, "dataFolder" | "maxFileBytes">;
@@ -62,18 +62,12 @@ export class FileService {
     }
   }
 
-  /** Keeps a file that the gateway itself wrote. */
-  async write(purpose: FilePurpose, filename: string, pieces: AsyncIterable<Uint8Array>): Promise<StoredFile> {
+  /** Keeps the bytes of a file that the gateway itself made. Whoever asks writes its row, together with what the file is for. */
+  async prepare(purpose: FilePurpose, filename: string, pieces: AsyncIterable<Uint8Array>): Promise<Upload> {
     const id = newFileId();
     const received = await this.folder.receive(id, pieces);
-    try {
-      await received.keep();
-      const file = { id, purpose, filename, bytes: received.bytes, expiresAfterS: null };
-      return await insertFile(await this.#options.store.open(), file);
-    } catch (error) {
-      await received.discard();
-      throw error;
-    }
+    await received.keep();
+    return { file: { id, purpose, filename, bytes: received.bytes, expiresAfterS: null }, received };
   }
 
   /** Throws ApiError 404. */
@@ -101,11 +95,13 @@ export class FileService {
     throw new ApiError(503, message, { type: "server_error", code: "file_unavailable", headers });
   }
 
-  /** Throws ApiError 404. */
+  /** Throws ApiError 404, and 409 while a job needs it. */
   async delete(id: string): Promise<void> {
     await this.retrieve(id);
-    await deleteFile(await this.#database(), id);
-    await this.folder.remove(id);
+    const user = await deleteFile(await this.#database(), id);
+    if (user === null) return this.folder.remove(id);
+    const message = `The file '${id}' is in use by the fine-tuning job '${user}': cancel the job before the file is deleted.`;
+    throw new ApiError(409, message, { param: "id", code: "file_in_use" });
   }
 
   #database(): Promise<Database> {

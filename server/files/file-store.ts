@@ -1,6 +1,6 @@
 // Owns the rows of files: written, listed, removed. A file that has expired is not there any more, whether or not it was removed yet.
 // It knows no bytes; file-folder.ts has them.
-import type { Queryable } from "../store/database.ts";
+import type { Database, Queryable } from "../store/database.ts";
 import { toText } from "../store/values.ts";
 import type { FilePurpose, NewFile, StoredFile } from "./file-records.ts";
 
@@ -43,14 +43,28 @@ export async function listFiles(
   return rows.map(toFile);
 }
 
-/** Removes a row; false when there is none. */
-export async function deleteFile(database: Queryable, id: string): Promise<boolean> {
-  return (await database.query("DELETE FROM files WHERE id = $1 RETURNING id", [id])).length > 0;
+/** Removes a row, or returns the id of a fine-tuning job that still needs the file. */
+export async function deleteFile(database: Database, id: string): Promise<string | null> {
+  return database.transaction(async (transaction) => {
+    // A job that is being created holds its files meanwhile: it is seen by the next statement.
+    await transaction.query("SELECT FROM files WHERE id = $1 FOR UPDATE", [id]);
+    const [user] = await transaction.query<{ id: string }>(
+      `SELECT id FROM fine_tuning_jobs WHERE (training_file = $1 OR validation_file = $1) AND ${isOpen} LIMIT 1`,
+      [id],
+    );
+    if (user !== undefined) return user.id;
+    await transaction.query("DELETE FROM files WHERE id = $1", [id]);
+    return null;
+  });
 }
 
-/** Removes the rows of files that have expired, and returns their ids. */
+/** Removes the rows of files that have expired and that no job needs any more, and returns their ids. */
 export async function deleteExpired(database: Queryable): Promise<readonly string[]> {
-  const rows = await database.query<{ id: string }>(`DELETE FROM files WHERE NOT ${isCurrent} RETURNING id`);
+  const rows = await database.query<{ id: string }>(
+    `DELETE FROM files WHERE NOT ${isCurrent} AND NOT EXISTS (
+        SELECT FROM fine_tuning_jobs WHERE (training_file = files.id OR validation_file = files.id) AND ${isOpen})
+      RETURNING id`,
+  );
   return rows.map(({ id }) => id);
 }
 
@@ -59,6 +73,9 @@ export async function knownFiles(database: Queryable, ids: readonly string[]): P
   const rows = await database.query<{ id: string }>("SELECT id FROM files WHERE id = ANY($1::text[])", [ids]);
   return new Set(rows.map(({ id }) => id));
 }
+
+/** Of a fine-tuning job. */
+const isOpen = "status NOT IN ('succeeded', 'failed', 'cancelled')";
 
 const isCurrent = "(expires_at IS NULL OR expires_at > now())";
 

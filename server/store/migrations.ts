@@ -162,4 +162,53 @@ export const migrations: readonly Migration[] = [
       `CREATE INDEX files_by_age ON files (created_at, id)`,
     ],
   },
+  {
+    name: "fine-tuning jobs",
+    statements: [
+      // Event numbers stand in the job's own row, and a lease is a token that grows with every taker, as in self-play jobs.
+      `CREATE TABLE fine_tuning_jobs (
+        id text PRIMARY KEY,
+        status text NOT NULL DEFAULT 'validating_files'
+          CHECK (status IN ('validating_files', 'queued', 'running', 'paused', 'succeeded', 'failed', 'cancelled')),
+        model text NOT NULL,
+        fine_tuned_model text NOT NULL,
+        training_file text NOT NULL,
+        validation_file text,
+        seed bigint NOT NULL,
+        suffix text,
+        plan jsonb NOT NULL,
+        hyperparameters jsonb,
+        metadata jsonb,
+        error jsonb,
+        trained_tokens bigint,
+        result_files jsonb NOT NULL DEFAULT '[]',
+        step integer NOT NULL DEFAULT 0,
+        steps integer,
+        train_loss double precision,
+        valid_loss double precision,
+        best_step integer,
+        estimated_finish timestamptz,
+        last_event bigint NOT NULL DEFAULT 0,
+        attempts integer NOT NULL DEFAULT 0,
+        available_at timestamptz NOT NULL DEFAULT now(),
+        lease_owner text,
+        lease_token bigint NOT NULL DEFAULT 0,
+        lease_until timestamptz,
+        created_at timestamptz NOT NULL DEFAULT now(),
+        started_at timestamptz,
+        finished_at timestamptz
+      )`,
+      `CREATE INDEX fine_tuning_jobs_by_age ON fine_tuning_jobs (created_at, id)`,
+      `CREATE TABLE fine_tuning_events (
+        job_id text NOT NULL REFERENCES fine_tuning_jobs ON DELETE CASCADE,
+        id bigint NOT NULL,
+        level text NOT NULL,
+        type text NOT NULL,
+        message text NOT NULL,
+        data jsonb,
+        created_at timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (job_id, id)
+      )`,
+    ],
+  },
 ];

@@ -2,6 +2,7 @@
 // The compiler asks for words for every field.
 import { chatCompletionSchema } from "../../server/openai/schema.ts";
 import { type SamplingBody, type SelfplayBody, selfplaySchema } from "../../server/selfplay/schema.ts";
+import { type TuningBody, tuningSchema } from "../../server/tuning/tuning-schema.ts";
 import { code, markdownTable } from "./markdown.ts";
 
 type ChatField = keyof typeof chatCompletionSchema.in.shape;
@@ -65,6 +66,20 @@ const selfplayFields: Readonly<Record<keyof SelfplayBody, string>> = {
   return_token_ids: "Adds the sampled token ids to every turn of `trace`.",
 };
 
+const tuningFields: Readonly<Record<keyof TuningBody, string | null>> = {
+  model: "Id of a served model with a folder here; a fine-tuned one may be tuned further.",
+  training_file: 'Id of a file with the purpose `fine-tune`: `{"messages": […]}`, one chat a line.',
+  validation_file: "Another, to measure the loss with; the weights with the lowest are the result.",
+  method:
+    "`type` `supervised`, and under `supervised`: `hyperparameters` (`n_epochs`, `batch_size`, `learning_rate_multiplier`, each a number or `auto`) and, of our own, `lora` (`rank`, default 16; `alpha`, default twice the rank) to train adapters, which are merged into the result. `dpo` and `reinforcement` are refused.",
+  hyperparameters: "The older place of the same.",
+  suffix: "Part of the result's name: up to 64 letters, digits, `.`, `_` and `-`.",
+  seed: "0 to 2147483647. Equal seeds, files and settings give equal weights on one machine; without it, a random one, which the answer names.",
+  metadata: "Up to 16 texts of your own; jobs are listed by them (`metadata[key]=value`, `metadata=null`).",
+  integrations: null,
+  role: "Ours: whose turns are trained. The model's own role, and no other yet.",
+};
+
 const samplingFields: Readonly<Record<keyof SamplingBody, true>> = {
   temperature: true,
   top_p: true,
@@ -104,6 +119,19 @@ export function selfplayFieldsTable(): string {
   return markdownTable(
     ["Field", "Meaning"],
     [...rows, ["any other", "400: a mistyped field would silently change the data."]],
+  );
+}
+
+/** Fields of a request for a fine-tuning. */
+export function tuningFieldsTable(): string {
+  sameKeys(tuningFields, tuningSchema.shape);
+  const served = Object.entries(tuningFields).flatMap(([field, words]) =>
+    words === null ? [] : [[code(field), words]],
+  );
+  const refused = Object.entries(tuningFields).flatMap(([field, words]) => (words === null ? [code(field)] : []));
+  return markdownTable(
+    ["Field", "Meaning"],
+    [...served, [refused.join(", "), "Not served: 400 with `param`."], ["any other", "Ignored, as OpenAI does."]],
   );
 }
 

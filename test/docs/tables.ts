@@ -5,7 +5,7 @@ import { metricsTable } from "../../server/metrics-table.ts";
 import { exportFormatsTable } from "./export-formats.ts";
 import { endpointsTable } from "./endpoints.ts";
 import { engineErrorsTable, requestErrorsTable } from "./errors.ts";
-import { chatFieldsTable, selfplayFieldsTable } from "./fields.ts";
+import { chatFieldsTable, selfplayFieldsTable, tuningFieldsTable } from "./fields.ts";
 import { replaceTable } from "./markdown.ts";
 import { finishReasonsTable, stopReasonsTable } from "./stop-reasons.ts";
 
@@ -23,6 +23,9 @@ export const documents: Readonly<Record<string, Tables>> = {
     "chat fields": chatFieldsTable,
     "finish reasons": finishReasonsTable,
     "self-play fields": selfplayFieldsTable,
+  },
+  "docs/fine-tuning.md": {
+    "fine-tuning fields": tuningFieldsTable,
   },
   "docs/exports.md": {
     "export formats": exportFormatsTable,

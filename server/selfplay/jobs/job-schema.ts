@@ -1,6 +1,7 @@
 // Owns what a request for a job may hold. Fields that a single dialogue has too are checked by the same rules.
 // It does not know which models there are; job-plan.ts does.
 import { z } from "zod";
+import { metadataSchema } from "../../openai/metadata.ts";
 import { integerBound } from "../../openai/validation.ts";
 import { closed } from "../closed.ts";
 import { selfplaySchema } from "../schema.ts";
@@ -11,22 +12,6 @@ const one = selfplaySchema.shape;
 
 const maxCount = 1_000_000;
 const maxConcurrency = 1024;
-const maxMetadataKeys = 16;
-const maxMetadataKeyLength = 64;
-const maxMetadataValueLength = 512;
-
-/** OpenAI's own limits. */
-const metadataSchema = z.record(z.string(), z.string()).superRefine((value, context) => {
-  const entries = Object.entries(value);
-  const fail = (message: string) => context.addIssue({ code: "custom", message });
-  if (entries.length > maxMetadataKeys) fail(`at most ${maxMetadataKeys} keys are kept.`);
-  for (const [key, text] of entries) {
-    if (key.length > maxMetadataKeyLength) fail(`a key has at most ${maxMetadataKeyLength} characters.`);
-    if (text.length > maxMetadataValueLength)
-      fail(`the value of '${key.slice(0, maxMetadataKeyLength)}' has more than ${maxMetadataValueLength} characters.`);
-  }
-});
-
 const count = (max: number) => z.int().min(1, integerBound).max(max, integerBound);
 
 /** A request for a job, as it comes. */

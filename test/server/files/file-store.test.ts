@@ -80,9 +80,19 @@ describe.each(["pglite", "postgresql"] as const)("on %s", (kind) => {
     expect([...(await knownFiles(database, ["file-old"]))]).toEqual([]);
   });
 
-  it("a file is deleted once", async () => {
+  it("a file is deleted, and not while a job needs it, expired or not", async () => {
     await insert("file-a");
-    expect(await deleteFile(database, "file-a")).toBe(true);
-    expect(await deleteFile(database, "file-a")).toBe(false);
+    expect(await deleteFile(database, "file-a")).toBeNull();
+    expect(await findFile(database, "file-a")).toBeNull();
+    await insert("file-b", "fine-tune", 0);
+    const [job] = [`ftjob-${kind}`];
+    await database.query(
+      "INSERT INTO fine_tuning_jobs (id, model, fine_tuned_model, training_file, seed, plan) VALUES ($1, 'm', 'f', 'file-b', 1, '{}')",
+      [job],
+    );
+    expect(await deleteFile(database, "file-b")).toBe(job);
+    expect(await deleteExpired(database)).toEqual([]);
+    await database.query("UPDATE fine_tuning_jobs SET status = 'cancelled'");
+    expect(await deleteExpired(database)).toEqual(["file-b"]);
   });
 });
