@@ -36,7 +36,7 @@ export async function prepareArtifacts(
     await writeGguf(checkpoint, target, shape.sizes, shape.windowTokens, type);
   });
   let modelFolder = join(folder, "model");
-  if (shape.embeddedModel !== null) modelFolder = join(repository, "models", shape.embeddedModel);
+  if (shape.modelFolder !== null) modelFolder = join(repository, shape.modelFolder);
   else if (!(await exists(modelFolder))) {
     say(`${shape.id}: importing at ${shape.precision}`);
     await importModel(shape, blockSize, checkpoint, folder);
@@ -90,7 +90,7 @@ async function sourcesVersion(blockSize: number): Promise<string> {
       hash.update(name).update(await readFile(join(repository, folder, name)));
     }
   }
-  hash.update(await readFile(join(repository, "models", "usergpt", "manifest.json")));
+  hash.update(await readFile(join(repository, "test/fixtures/seed-pair/usergpt/manifest.json")));
   return hash.digest("hex").slice(0, 12);
 }
 

@@ -50,9 +50,9 @@ async function main(flags: BenchFlags): Promise<void> {
     const opponentsFolder = join(cacheFolder, "opponents");
     const { versions: found, ...comparison } = await compare(shape, artifacts, flags, opponentsFolder, say);
     Object.assign(versions, found);
-    const { id, title, precision, embeddedModel } = shape;
+    const { id, title, precision, modelFolder } = shape;
     const engine = await measureEngine(shape, artifacts.modelFolder, flags);
-    const blockSize = embeddedModel === null ? flags.blockSize : null;
+    const blockSize = modelFolder === null ? flags.blockSize : null;
     shapes.push({ id, title, precision, blockSize, ...comparison, ...engine });
   }
   const { threads, rounds } = flags;

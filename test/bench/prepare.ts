@@ -20,7 +20,7 @@ import { writeSharegpt } from "./synthetic-sharegpt.ts";
 const megabyte = 1e6;
 const seed = 20_240_601;
 const sampleMs = 250;
-const window = ["--model", join(import.meta.dirname, "..", "..", "models", "usergpt"), "--max-tokens", "2048"];
+const window = ["--model", join(import.meta.dirname, "..", "fixtures", "seed-pair", "usergpt"), "--max-tokens", "2048"];
 
 /** What is switched on, from least to all. */
 const ways: Readonly<Record<string, readonly string[]>> = {

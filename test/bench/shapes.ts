@@ -24,7 +24,7 @@ export interface BenchShape {
   /** Short and long, by the flag's values; a window too small for the long one has its own. */
   readonly longContextTokens: number;
   /** A model folder of the repository instead of random weights. */
-  readonly embeddedModel: string | null;
+  readonly modelFolder: string | null;
 }
 
 /** As in llama.cpp's Q4_0. */
@@ -33,7 +33,7 @@ export const DEFAULT_BLOCK_SIZE = 64;
 export const SHAPES: readonly BenchShape[] = [
   {
     id: "pair",
-    title: "embedded pair (4M, int8)",
+    title: "seed pair (3M, int8)",
     sizes: {
       architecture: "llama",
       hiddenSize: 192,
@@ -48,7 +48,7 @@ export const SHAPES: readonly BenchShape[] = [
     precision: "int8",
     windowTokens: 1024,
     longContextTokens: 900,
-    embeddedModel: "usergpt",
+    modelFolder: "test/fixtures/seed-pair/usergpt",
   },
   {
     id: "135m",
@@ -67,7 +67,7 @@ export const SHAPES: readonly BenchShape[] = [
     precision: "int4",
     windowTokens: 2048,
     longContextTokens: 1500,
-    embeddedModel: null,
+    modelFolder: null,
   },
   {
     id: "0.5b",
@@ -86,7 +86,7 @@ export const SHAPES: readonly BenchShape[] = [
     precision: "int4",
     windowTokens: 2048,
     longContextTokens: 1500,
-    embeddedModel: null,
+    modelFolder: null,
   },
 ];
 

@@ -7,7 +7,7 @@ import type { ServerProcess } from "../support/server-process.ts";
 let server: ServerProcess;
 let client: OpenAI;
 beforeAll(async () => {
-  server = await startServerProcess();
+  server = await startServerProcess([], { REALCHAT_MODELS: "models" });
   client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "unused", maxRetries: 0 });
 });
 afterAll(async () => {
@@ -32,7 +32,7 @@ describe("models", () => {
     const roles: Record<string, unknown> = {};
     for await (const model of client.models.list()) roles[model.id] = (model as { role?: string }).role;
     expect(roles).toEqual({ realm: "assistant", usergpt: "user" });
-    expect(await client.models.retrieve("usergpt")).toMatchObject({ object: "model", context_window: 1024 });
+    expect(await client.models.retrieve("usergpt")).toMatchObject({ object: "model", context_window: 2048 });
     await expect(client.models.retrieve("gpt-4")).rejects.toBeInstanceOf(NotFoundError);
   });
 });
@@ -240,7 +240,7 @@ describe("errors", () => {
       status: 400,
       code: "context_length_exceeded",
       param: "messages",
-      message: expect.stringContaining("maximum context length is 1024 tokens"),
+      message: expect.stringContaining("maximum context length is 2048 tokens"),
     });
   });
 });

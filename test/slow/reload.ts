@@ -1,4 +1,4 @@
-// Loads and unloads both embedded models ten times and prints the RSS in bytes after each, as a JSON list.
+// Loads and unloads both models of the seed pair ten times and prints the RSS in bytes after each, as a JSON list.
 // Run by memory.test.ts in a process of its own.
 import { collect, openTestEngine, requestOf } from "../support/engine.ts";
 

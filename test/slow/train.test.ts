@@ -91,7 +91,7 @@ function trainFlags(recipe: RecipeName, run: string, ...more: readonly string[])
     `--recipe=${recipe}`,
     ...(recipe === "pytorch" ? [`--python=${python}`] : []),
     `--data=${join(folder, "data")}`,
-    "--tokenizer=models/usergpt",
+    "--tokenizer=test/fixtures/seed-pair/usergpt",
     `--run-folder=${join(folder, name)}`,
     `--out=${join(folder, `models-${name}`)}`,
     "--id=learned",
@@ -106,7 +106,13 @@ function trainFlags(recipe: RecipeName, run: string, ...more: readonly string[])
 }
 
 beforeAll(async () => {
-  const args = ["--to=tokenized", "--role=user", "--learn-end", "--model=usergpt", "--clean=none"];
+  const args = [
+    "--to=tokenized",
+    "--role=user",
+    "--learn-end",
+    "--model=test/fixtures/seed-pair/usergpt",
+    "--clean=none",
+  ];
   const { code, stderr } = await command("training/exports/cli.ts", [
     join(folder, "made.jsonl"),
     ...args,

@@ -1,4 +1,4 @@
-// Opens a real engine on an embedded model, with invariants checked after every step and everything recorded.
+// Opens a real engine on a model of the seed pair, with invariants checked after every step and everything recorded.
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -14,7 +14,8 @@ import type { DeviceName } from "../../runtime/ort/device.ts";
 import { openEnvironment } from "../../runtime/ort/environment.ts";
 import { greedy } from "./sampling.ts";
 
-export const MODELS_FOLDER = join(import.meta.dirname, "..", "..", "models");
+/** The pair that tests run on: small, quick, and as fixed as their golden values. */
+export const MODELS_FOLDER = join(import.meta.dirname, "..", "fixtures", "seed-pair");
 
 export interface TestEngine {
   readonly engine: Engine;

@@ -1,9 +1,9 @@
-// Copies of the embedded pair in folders of their own, under other ids and with each other's weights: real models that differ.
+// Copies of the seed pair in folders of their own, under other ids and with each other's weights: real models that differ.
 import { createHash } from "node:crypto";
 import { cp, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { MODELS_FOLDER as models } from "./engine.ts";
 
-const models = join(import.meta.dirname, "..", "..", "models");
 type Embedded = "usergpt" | "realm";
 
 /** Writes `folder` in one move, in the place of what is there: the text side of one model over the weights of one of the pair. */

@@ -1,4 +1,4 @@
-// Starts the real server as its own process on a free port, with the embedded models, and stops it.
+// Starts the real server as its own process on a free port, with the seed pair unless told otherwise, and stops it.
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
@@ -28,6 +28,8 @@ export async function startServerProcess(
     cwd: ROOT,
     env: {
       PATH: process.env["PATH"] ?? "",
+      // A configuration file says for itself what is served.
+      ...(flags.includes("--config") ? {} : { REALCHAT_MODELS: join(ROOT, "test", "fixtures", "seed-pair") }),
       REALCHAT_DATA: join(tmpdir(), `realchat-data-${randomUUID()}`),
       ...env,
     },

@@ -1,8 +1,9 @@
-// Shared by the tests that let the repository's own models talk: opens them as the gateway does and counts what they compute.
+// Shared by the tests that let two real models, the seed pair, talk: opens them as the gateway does and counts what they compute.
 import type { EngineObserver, EngineStep } from "../../../runtime/chat-model.ts";
 import { type Config, readConfig } from "../../../server/config.ts";
 import type { ModelCatalog } from "../../../server/model-catalog.ts";
 import { openRegistry } from "../../../server/registry.ts";
+import { MODELS_FOLDER } from "../../support/engine.ts";
 
 export interface EmbeddedPair {
   readonly catalog: ModelCatalog;
@@ -23,7 +24,10 @@ export async function openEmbeddedPair(
     onSequenceEnd() {},
     onState() {},
   };
-  const config = { ...readConfig(["--device", "cpu", "--batch-invariant", "on"], {}), ...changes };
+  const config = {
+    ...readConfig(["--device", "cpu", "--batch-invariant", "on", "--models", MODELS_FOLDER], {}),
+    ...changes,
+  };
   const catalog = await openRegistry(config, observer, new AbortController().signal);
   return { catalog, computedTokens: (modelId, kind) => computed.get(`${modelId} ${kind}`) ?? 0 };
 }

@@ -8,6 +8,7 @@ import { answerSchema } from "../../../training/evaluate/answer-file.ts";
 import { readRows } from "../../../training/evaluate/json-lines.ts";
 import { pairSchema, singleSchema } from "../../../training/evaluate/judgment-file.ts";
 import { runCommand } from "../../../training/evaluate/run-command.ts";
+import { MODELS_FOLDER } from "../../support/engine.ts";
 import { type FakeAnswer, hangs, startFakeUpstream } from "../../support/fake-upstream.ts";
 import { startServerProcess, type ServerProcess } from "../../support/server-process.ts";
 
@@ -83,7 +84,7 @@ describe("our own server", () => {
     const here = ["--threads", "1", ...common];
     const answered = await run("answers", "--model", "realm", "--model-id", "there", ...there);
     expect(answered).toMatchObject({ code: 0, stdout: expect.stringContaining("6 questions answered") });
-    const alone = await run("answers", "--model", "realm", "--model-id", "here", ...here);
+    const alone = await run("answers", "--model", join(MODELS_FOLDER, "realm"), "--model-id", "here", ...here);
     expect(alone).toMatchObject({ code: 0, stdout: expect.stringContaining("6 questions answered") });
     const answersOf = async (name: string) =>
       (await readRows(join(dir, `tiny/model_answer/${name}.jsonl`), answerSchema))
@@ -123,7 +124,18 @@ it("held-out dialogues have a perplexity per role, and each model is better at i
   await writeFile(data, `${JSON.stringify({ id: "a", conversations })}\n{"broken":1}\n`);
   const bitsOf = async (model: string) => {
     const json = join(folder, `${model}.json`);
-    const flags = ["--model", model, "--data", data, "--role", "both", "--threads", "1", "--json", json];
+    const flags = [
+      "--model",
+      join(MODELS_FOLDER, model),
+      "--data",
+      data,
+      "--role",
+      "both",
+      "--threads",
+      "1",
+      "--json",
+      json,
+    ];
     const { code, stdout, stderr } = await run("perplexity", ...flags);
     expect(code).toBe(0);
     expect(stdout).toContain(`Held-out text under ${model}`);
@@ -143,7 +155,8 @@ it("held-out dialogues have a perplexity per role, and each model is better at i
   expect(realm["assistant"]).toBeLessThan(usergpt["assistant"]!);
 
   const json = join(folder, "pair.json");
-  const flags = ["--model", "usergpt", "--against", "realm", "--data", data, "--role", "both", "--threads", "1"];
+  const pair = ["--model", join(MODELS_FOLDER, "usergpt"), "--against", join(MODELS_FOLDER, "realm")];
+  const flags = [...pair, "--data", data, "--role", "both", "--threads", "1"];
   const { stdout } = await run("perplexity", ...flags, "--json", json);
   expect(stdout).toContain("Held-out text under realm");
   expect(stdout).toContain("Bits a byte of the same turns");

@@ -7,11 +7,12 @@ import { readTextSide, type TextSide } from "../../../runtime/text-side.ts";
 import type { Conversation, Utterance } from "../../../training/conversation.ts";
 import { splitConversation } from "../../../training/split/split-conversation.ts";
 import { createTokenCounter } from "../../../training/split/token-counter.ts";
+import { MODELS_FOLDER } from "../../support/engine.ts";
 
 let side: TextSide;
 
 beforeAll(async () => {
-  const folder = join(import.meta.dirname, "..", "..", "..", "models", "usergpt");
+  const folder = join(MODELS_FOLDER, "usergpt");
   side = await readTextSide(folder, await readManifest(folder));
 });
 

@@ -74,7 +74,7 @@ describe("a served model and conversations", () => {
       precision: "int8",
       blockSize: 32,
       isDithered: true,
-      contextWindow: 1024,
+      contextWindow: 2048,
       endOfConversation: "<|endconversation|>",
       isBatchInvariant: true,
       licence: "CC-BY-SA-4.0",
