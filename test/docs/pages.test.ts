@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { MODELS_FOLDER } from "../support/engine.ts";
 import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
 import { anchors, fencedBlocks, links, readPages, root } from "./pages.ts";
 import { readCommands, readCurl } from "./shell.ts";
@@ -100,7 +101,9 @@ describe("what the documentation shows works on the real server:", () => {
   it.each(dialogues)("$title", async ({ words }) => {
     const [, ...script] = (scripts["selfplay"] ?? "").split(" ");
     const flags = words.includes("--") ? words.slice(words.indexOf("--") + 1) : [];
-    const { stdout } = await run(process.execPath, [...script, ...flags.map(toServer)], { cwd: root });
+    // The smaller pair does for the commands; others hold that the default one talks.
+    const env = { ...process.env, REALCHAT_MODELS: MODELS_FOLDER };
+    const { stdout } = await run(process.execPath, [...script, ...flags.map(toServer)], { cwd: root, env });
     expect(stdout).toMatch(/\w/);
   });
 
