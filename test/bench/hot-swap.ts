@@ -92,7 +92,7 @@ async function measure(url: string) {
   });
   return {
     shape: shape?.id,
-    precision: shape?.embeddedModel === null ? values.precision : shape?.precision,
+    precision: shape?.modelFolder === null ? values.precision : shape?.precision,
     tokenizer: values.tokenizer ?? null,
     rounds,
     loadMs: { median: median(loadsMs), most: Math.max(...loadsMs) },
@@ -144,7 +144,7 @@ async function readMetrics(url: string): Promise<{ readonly lag: Lag; readonly r
 
 /** One of two models that differ in their weights alone. */
 async function makeVariant(target: string, index: number): Promise<void> {
-  if (shape?.embeddedModel !== null)
+  if (shape?.modelFolder !== null)
     return writePairFolder(target, "swapped", "realm", index === 0 ? "realm" : "usergpt");
   const checkpoint = join(folder, `checkpoint-${index}`);
   process.stderr.write(`writing a random checkpoint of ${shape.id}\n`);

@@ -76,7 +76,14 @@ it("another gateway comes to the same figures and writes nothing again", async (
     dialogue(3, ["cut off", "there"], { status: "cancelled", stopReason: "cancelled" }),
   ]);
   const snapshot = await open().catchUp();
-  expect(snapshot.dialogues).toEqual({ seen: 2, kept: 1, empty: 0, exactDuplicates: 1, nearDuplicates: 0 });
+  expect(snapshot.dialogues).toEqual({
+    seen: 2,
+    kept: 1,
+    empty: 0,
+    exactDuplicates: 1,
+    nearDuplicates: 0,
+    uncompared: 0,
+  });
   expect(written.get(2)).toEqual({
     exact_duplicate: true,
     near_duplicate: false,
