@@ -1,7 +1,7 @@
 // What adapters of each row's own would cost a decode step: the matrices of a few layers of SmolLM2-135M's shapes in int8, alone, with one
 // LoRA adapter for all rows, and with one of several adapters chosen by each row (gathered in the graph, multiplied row by row). Loading an
 // adapter per run, as ONNX Runtime itself offers it, is the second of these: rows of different adapters cannot share a run. One thread.
-// A table on standard error, one JSON document as the last line of standard output. Example: node test/bench/lora-rows.ts --rank 16
+// A table on standard error, one JSON document as the last line of standard output. Example: npm run bench:lora-rows -- --rank 16
 import { parseArgs } from "node:util";
 import { GraphBuilder, type Value } from "../../runtime/onnx/graph-builder.ts";
 import { blockLayout, quantizeRows, seededChance } from "../../runtime/importer/quantize.ts";
