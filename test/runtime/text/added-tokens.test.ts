@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type AddedToken, createSplitter, swallowSpace } from "../../../runtime/text/added-tokens.ts";
 
@@ -25,6 +26,27 @@ describe("createSplitter", () => {
     ["<s>/s", ["[<s>]", "/s"]],
   ])("splits %j leftmost first and longest first", (text, parts) => {
     expect(shown(createSplitter([token("<s>"), token("<s>/s>")])(text))).toEqual(parts);
+  });
+
+  it("splits as looking at every place one after the other does", () => {
+    const tokens = ["<s>", "<s>/s", "]", "^a", "😀", "\\d"].map((content) => token(content));
+    const split = createSplitter(tokens);
+    const longest = tokens.toSorted((a, b) => b.content.length - a.content.length);
+    const slowly = (text: string): (string | AddedToken)[] => {
+      for (let at = 0; at < text.length; at += 1) {
+        const found = longest.find(({ content }) => text.startsWith(content, at));
+        if (found === undefined) continue;
+        const rest = slowly(text.slice(at + found.content.length));
+        return at === 0 ? [found, ...rest] : [text.slice(0, at), found, ...rest];
+      }
+      return text === "" ? [] : [text];
+    };
+    const part = fc.constantFrom("<s>", "<", "s>", "/s", "]", "^", "a", "😀", "\ud83d", "\\d", "5", " ");
+    fc.assert(
+      fc.property(fc.array(part), (parts) => {
+        expect(split(parts.join(""))).toEqual(slowly(parts.join("")));
+      }),
+    );
   });
 
   it("finds a token that must stand alone only where no word goes on", () => {

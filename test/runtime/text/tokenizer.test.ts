@@ -6,6 +6,7 @@ import { createTokenizer, loadTokenizer } from "../../../runtime/text/tokenizer.
 import { parseTokenizerJson } from "../../../runtime/text/tokenizer-json.ts";
 import {
   goldenCases,
+  goldenJson,
   goldenPath,
   goldenTokenizer,
   goldenTokenizers,
@@ -58,6 +59,26 @@ describe.each(goldenTokenizers)("%s", (name) => {
           tokenizer.encode([plain(whole)]),
         );
       }),
+    );
+  });
+
+  it("encodes the same whether or not it remembers the latest texts, wherever these stand", async () => {
+    const [control = "<s>"] = tokenizer.controlTokens;
+    const text = fc.constantFrom("", " ", "How are you?", " How are you?", "\nHow", "2024 straße", "a".repeat(30));
+    const piece = fc.oneof(
+      text.map(plain),
+      text.map((said) => markup(`${control}${said}${control}`)),
+      fc.constant(markup(control)),
+      fc.constant(known(3)),
+    );
+    const remembering = createTokenizer(parseTokenizerJson(goldenJson(`${name}/tokenizer.json`)), [], 64);
+    await fc.assert(
+      fc.asyncProperty(fc.array(piece), async (pieces) => {
+        const expected = tokenizer.encode(pieces);
+        expect(remembering.encode(pieces)).toEqual(expected);
+        expect((await remembering.encodeWithin(pieces, 10_000, never)).ids).toEqual(expected);
+      }),
+      { numRuns: 60 },
     );
   });
 
