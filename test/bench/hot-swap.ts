@@ -2,7 +2,7 @@
 // requests run on it and on the embedded pair without a pause. Told are the time of a load, the delay of the server's event loop during
 // loads and between them, requests that failed, and memory after each round. --shape 135m makes checkpoints of random weights;
 // --tokenizer FILE gives them a real tokenizer.json. A table on standard error, one JSON document as the last line of standard output.
-// Example: node test/bench/hot-swap.ts --shape 135m --tokenizer gpt2/tokenizer.json --rounds 20
+// Example: npm run bench:hot-swap -- --shape 135m --tokenizer gpt2/tokenizer.json --rounds 20
 import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
