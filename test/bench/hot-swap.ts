@@ -21,6 +21,7 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "20" },
     streams: { type: "string", default: "8" },
     precision: { type: "string", default: "int8" },
+    spin: { type: "string", default: "on" },
   },
 });
 const shape = SHAPES.find(({ id }) => id === values.shape);
@@ -34,7 +35,7 @@ try {
   for (const id of ["usergpt", "realm"] as const) await writePairFolder(join(models, id), id, id, id);
   for (const [index, variant] of variants.entries()) await makeVariant(variant, index);
   await place(0);
-  const flags = ["--models", models, "--rescan", "0", "--slots", "8", "--context-window", "512"];
+  const flags = ["--models", models, "--rescan", "0", "--slots", "8", "--spin", values.spin, "--context-window", "512"];
   const server = await startServerProcess(flags);
   try {
     const result = await measure(server.url);
@@ -94,6 +95,8 @@ async function measure(url: string) {
     shape: shape?.id,
     precision: shape?.modelFolder === null ? values.precision : shape?.precision,
     tokenizer: values.tokenizer ?? null,
+    streams: Number(values.streams),
+    spin: values.spin,
     rounds,
     loadMs: { median: median(loadsMs), most: Math.max(...loadsMs) },
     eventLoopDelay: { loading: worst(loading), between: worst(between) },
