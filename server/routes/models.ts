@@ -50,6 +50,11 @@ export function modelRoutes({ catalog, log, services }: AppDeps): Hono<AppEnv> {
       const message = `The model \`${excerpt(id)}\` plays in the self-play job '${job}': cancel or pause it before the model is deleted.`;
       throw new ApiError(409, message, { param: "model", code: "model_in_use" });
     }
+    const tuning = await services.tuning.findTuningOf(id);
+    if (tuning !== null) {
+      const message = `The model \`${excerpt(id)}\` is needed by the fine-tuning job '${tuning}': cancel it before the model is deleted.`;
+      throw new ApiError(409, message, { param: "model", code: "model_in_use" });
+    }
     if (loader === undefined || !(await loader.remove(id))) throw modelNotFound(id);
     return c.json({ id, object: "model", deleted: true });
   });

@@ -103,6 +103,16 @@ export async function openTuningJobs(
   return rows.map(toJob);
 }
 
+/** The id of a job that has not ended and that tunes this model, or makes it; null when there is none. */
+export async function findTuningOf(database: Queryable, modelId: string): Promise<string | null> {
+  const [row] = await database.query<{ id: string }>(
+    `SELECT id FROM fine_tuning_jobs
+      WHERE (model = $1 OR fine_tuned_model = $1) AND status NOT IN ('succeeded', 'failed', 'cancelled') LIMIT 1`,
+    [modelId],
+  );
+  return row?.id ?? null;
+}
+
 /** How many jobs stand how. */
 export async function countTuningJobs(database: Queryable): Promise<ReadonlyMap<TuningStatus, number>> {
   const rows = await database.query<{ status: TuningStatus; count: number }>(

@@ -17,6 +17,7 @@ import {
   countTuningJobs,
   type FileObstacle,
   findTuningJob,
+  findTuningOf,
   insertTuningJob,
   listTuningJobs,
   moveTuningJob,
@@ -153,6 +154,12 @@ export class TuningService implements TuningFigures {
     if (job.status !== "succeeded") return [];
     const step = job.bestStep ?? job.step;
     return [toWireCheckpoint(job, step, await metricsAt((await this.#openForClient()).database, id, step))];
+  }
+
+  /** A job that still needs the model, as its base or as what it has just made; null when none does. */
+  async findTuningOf(modelId: string): Promise<string | null> {
+    if (!(await this.#options.store.exists())) return null;
+    return findTuningOf((await this.#openForClient()).database, modelId);
   }
 
   async counts(): Promise<ReadonlyMap<TuningStatus, number>> {

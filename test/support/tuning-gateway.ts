@@ -22,6 +22,9 @@ const commandOf: CommandOf = (part, jobFile) => {
   return { program: process.execPath, args: [program, part, jobFile] };
 };
 
+/** A served model that was fine-tuned before. */
+export const tunedBefore = "ft:usergpt:realchat:first:aaaaaaaa";
+
 export interface TuningGateway {
   readonly client: OpenAI;
   readonly config: Config;
@@ -43,8 +46,9 @@ export async function tuningGateway(pace: Partial<Pace> = {}, over: Partial<Conf
   const loaded: string[] = [];
   const removed: string[] = [];
   const model = scriptedModel({ info: { id: "usergpt", role: "user" } });
+  const tuned = scriptedModel({ info: { id: tunedBefore, role: "user" } });
   const catalog: ModelCatalog = {
-    ...scriptedCatalog([model, scriptedModel()]),
+    ...scriptedCatalog([model, tuned, scriptedModel()]),
     loader: {
       load: (id) => {
         if (id.includes(":unloadable:")) return Promise.reject(new Error("The model folder is broken."));
@@ -55,7 +59,7 @@ export async function tuningGateway(pace: Partial<Pace> = {}, over: Partial<Conf
         removed.push(id);
         return Promise.resolve(true);
       },
-      folderOf: (id) => Promise.resolve(id === "usergpt" ? usergpt : null),
+      folderOf: (id) => Promise.resolve(id === "usergpt" || id === tunedBefore ? usergpt : null),
       refresh: () => Promise.resolve(),
       watch: () => {},
     },

@@ -8,7 +8,13 @@ import type { Config } from "../../../server/config.ts";
 import type { Pace } from "../../support/scripted-tuning-cli.ts";
 import { refusal } from "../../support/refusal.ts";
 import { chat, eventsOf, jobEnds, jobIs, stepIsTold, uploadChats } from "../../support/tuning-client.ts";
-import { setPace, startedTrainings, type TuningGateway, tuningGateway } from "../../support/tuning-gateway.ts";
+import {
+  setPace,
+  startedTrainings,
+  tunedBefore,
+  type TuningGateway,
+  tuningGateway,
+} from "../../support/tuning-gateway.ts";
 
 const csv = `step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy
 1,0.5,,,
@@ -235,12 +241,27 @@ describe("what is done to a job:", () => {
     expect((await client.fineTuning.jobs.cancel(first.id)).status).toBe("cancelled");
     expect((await jobEnds(client, second.id)).status).toBe("succeeded");
     expect(existsSync(join(config.dataFolder, "tuning", first.id))).toBe(false);
-    expect(gateway.removed).toHaveLength(1);
+    expect(gateway.removed.at(-1)).toMatch(/^ft:usergpt:realchat::/);
     expect((await client.fineTuning.jobs.retrieve(first.id)).finished_at).not.toBeNull();
     // Nobody needs the file any more.
     expect(await client.files.delete(file)).toMatchObject({ deleted: true });
     const { data } = await client.fineTuning.jobs.checkpoints.list(first.id);
     expect(data).toEqual([]);
+  });
+
+  it("what it tunes cannot be deleted before it has ended, and the result keeps the name of the first base", async () => {
+    const first = await begin({ stepMs: 50, steps: 1000 }, { model: tunedBefore, suffix: "second" });
+    await stepIsTold(client, first.id, 1);
+    expect(await refusal(client.models.delete(tunedBefore))).toMatchObject({
+      status: 409,
+      param: "model",
+      code: "model_in_use",
+      message: `The model \`${tunedBefore}\` is needed by the fine-tuning job '${first.id}': cancel it before the model is deleted.`,
+    });
+    await client.fineTuning.jobs.cancel(first.id);
+    const { id } = await begin({}, { model: tunedBefore, suffix: "second" });
+    expect((await jobEnds(client, id)).fine_tuned_model).toMatch(/^ft:usergpt:realchat:second:[A-Za-z0-9]{8}$/);
+    expect(await client.models.delete(tunedBefore)).toMatchObject({ deleted: true });
   });
 
   it("one that has ended cannot be ended, paused or resumed", async () => {
