@@ -2,7 +2,7 @@
 // turn over chat completions, (c) the same script when no prompt shares a beginning with another, as on a stateless server.
 // All three tell both sides a system message of the same form; in (c) it differs from request to request, so that nothing is found
 // in the cache. The three take turns for --rounds; medians are told. Progress and a table on standard error, one JSON document as the
-// last line of standard output. Example: node test/bench/selfplay.ts --count 200 --concurrency 16 --rounds 3
+// last line of standard output. Example: npm run bench:selfplay -- --count 200 --concurrency 16 --rounds 3
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -36,6 +36,8 @@ interface Way {
 
 const models = { user: "usergpt", assistant: "realm" } as const;
 const roles = ["user", "assistant"] as const;
+// The pair that the gateway serves by default.
+const modelsFolder = join(import.meta.dirname, "..", "..", "models");
 const constantSystem = "1000000";
 const { values } = parseArgs({
   options: {
@@ -52,7 +54,7 @@ const rounds = Number(values.rounds);
 // A job samples as each model recommends; the script has to be told, or it would play other dialogues.
 const sampling = { user: await recommended("user"), assistant: await recommended("assistant") };
 
-const server = await startServerProcess(["--slots", String(concurrency)]);
+const server = await startServerProcess(["--slots", String(concurrency)], { REALCHAT_MODELS: modelsFolder });
 try {
   // What is compiled and allocated at first use is not measured.
   await playByScript("warm-up", Math.min(count, concurrency), () => constantSystem);
@@ -118,7 +120,7 @@ async function playAsJob(seed: number): Promise<{ way: Way; ownTokens: Record<Ro
 }
 
 async function recommended(role: Role): Promise<Readonly<Record<string, number>>> {
-  const file = join(import.meta.dirname, "..", "..", "models", models[role], "generation_config.json");
+  const file = join(modelsFolder, models[role], "generation_config.json");
   const { temperature, top_p } = JSON.parse(await readFile(file, "utf8")) as Record<string, number>;
   return { temperature: temperature ?? 1, top_p: top_p ?? 1 };
 }
