@@ -25,6 +25,11 @@ const page = (text: string) =>
 /** Names of all tags, after a parser's eyes: a tag begins at `<` and a letter or `/`. */
 const tagsOf = (source: string) => Array.from(source.matchAll(/<\/?([a-zA-Z!][\w-]*)/g), ([, name]) => name);
 
+it("plots of the same numbers are the same bytes, however many were drawn before", () => {
+  const [first, second] = [plots("a"), plots("a")].map((drawn) => drawn.map(({ source }) => source));
+  expect(second).toEqual(first);
+});
+
 describe("what is put into HTML", () => {
   it("is escaped for text and for quoted attributes", () => {
     expect(html`<a title="${`"><b>'`}">${"a & <b>"}</a>`.source).toBe(
