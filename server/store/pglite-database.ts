@@ -2,9 +2,9 @@
 // It knows no tables. One statement runs at a time; each is on disk when it resolves.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { lockFolder } from "../../runtime/folder-lock.ts";
 import type { Database, Queryable } from "./database.ts";
-import { StoreError } from "./database.ts";
-import { lockFolder } from "./folder-lock.ts";
+import { FolderInUseError, StoreError } from "./database.ts";
 
 /** PostgreSQL's number for bigint. Counts and seeds are safe integers. */
 const bigintType = 20;
@@ -14,7 +14,12 @@ export async function openPglite(dataFolder: string): Promise<Database> {
   await mkdir(dataFolder, { recursive: true }).catch((error: unknown) => {
     throw new StoreError(`The data folder ${dataFolder} cannot be created: ${reasonOf(error)}.`, { cause: error });
   });
-  const lock = lockFolder(dataFolder);
+  const unlock = lockFolder(dataFolder);
+  if (unlock === null) {
+    throw new FolderInUseError(
+      `The data folder ${dataFolder} is in use by another process: stop that one, or choose another folder with --data.`,
+    );
+  }
   try {
     // Only here: whoever uses a server of his own, or none, need not load it.
     const { PGlite } = await import("@electric-sql/pglite");
@@ -29,11 +34,11 @@ export async function openPglite(dataFolder: string): Promise<Database> {
       transaction: (work) => pglite.transaction((transaction) => work(over(transaction))),
       async close() {
         await pglite.close();
-        lock.release();
+        unlock();
       },
     };
   } catch (error) {
-    lock.release();
+    unlock();
     throw new StoreError(`The database in ${dataFolder} cannot be opened: ${reasonOf(error)}.`, { cause: error });
   }
 }

@@ -55,13 +55,13 @@ export async function scoreRole(
     role,
     model: { id: candidate.id, hash: candidate.hash },
     parent: { id: parent.id, hash: parent.hash },
-    lines: linesOf(own.files, theirs.files, run.options.seed),
+    lines: heldOutLines(own.files, theirs.files, run.options.seed),
   };
   const sha256 = await writeWhole(join(run.folder, path), jsonText(report));
   return { outputs: { [theirs.path]: theirs.sha256, [own.path]: own.sha256, [path]: sha256 }, facts: {} };
 }
 
-function linesOf(own: readonly FileScores[], theirs: readonly FileScores[], seed: number): HeldOutLine[] {
+function heldOutLines(own: readonly FileScores[], theirs: readonly FileScores[], seed: number): HeldOutLine[] {
   const line = (file: string | null, model: readonly DialogueScore[], parent: readonly DialogueScore[]) => ({
     file,
     model: heldOutFigures(model, seed),

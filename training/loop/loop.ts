@@ -2,11 +2,12 @@
 // What a round does is round.ts's.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { lockFolder } from "../../runtime/folder-lock.ts";
 import { modelFolderName } from "../../runtime/model-id.ts";
+import { FlagError } from "../prepare/flags.ts";
 import type { LoopOptions } from "./options.ts";
 import { type ModelPair, readRecord, type RoundRecordJson } from "./record.ts";
 import { roundFolder, type RoundHooks, runRound } from "./round.ts";
-import { lockRun } from "./run-lock.ts";
 import { type LoopModels, openRun, type Run } from "./run.ts";
 
 /** Runs every round that is not done, and resolves to the records of all. Throws what the steps throw; --resume goes on from there. */
@@ -16,7 +17,8 @@ export async function runLoop(
   signal: AbortSignal,
 ): Promise<readonly RoundRecordJson[]> {
   await mkdir(options.runFolder, { recursive: true });
-  const unlock = lockRun(options.runFolder);
+  const unlock = lockFolder(options.runFolder);
+  if (unlock === null) throw new FlagError(`another loop is at work in ${options.runFolder}`);
   try {
     const run = await openRun(options, signal);
     const records: RoundRecordJson[] = [];

@@ -4,12 +4,12 @@ import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/pro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { lockFolder } from "../../../runtime/folder-lock.ts";
 import { readManifest } from "../../../runtime/manifest.ts";
 import { runLoop } from "../../../training/loop/loop.ts";
 import { parseLoopArguments } from "../../../training/loop/options.ts";
 import type { RoundRecordJson } from "../../../training/loop/record.ts";
 import type { RoundReport } from "../../../training/loop/report.ts";
-import { lockRun } from "../../../training/loop/run-lock.ts";
 import { verifyRun } from "../../../training/loop/verify.ts";
 import { MODELS_FOLDER } from "../../support/engine.ts";
 import { tinyLoop } from "../../support/loop-run.ts";
@@ -149,9 +149,9 @@ describe("what cannot go on is refused by its name:", () => {
   });
 
   test("a second loop in the same folder, while the first is at work", async () => {
-    const unlock = lockRun(inRun());
+    const unlock = lockFolder(inRun());
     expect((await loop(["--resume"])).refusal).toBe(`another loop is at work in ${inRun()}`);
-    unlock();
+    unlock?.();
     expect((await loop(["--resume"])).refusal).toBeNull();
   });
 
