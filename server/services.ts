@@ -7,8 +7,9 @@ import type { Metrics } from "./metrics.ts";
 import type { ModelCatalog } from "./model-catalog.ts";
 import { JobService } from "./selfplay/jobs/job-service.ts";
 import { Store } from "./store/store.ts";
-import type { CommandOf } from "./tuning/tuning-process.ts";
+import type { CommandOf } from "./tuning/tune-command.ts";
 import { TuningService } from "./tuning/tuning-service.ts";
+import { DeviceTurn } from "./work/device-turn.ts";
 
 export interface Services {
   readonly files: FileService;
@@ -39,6 +40,7 @@ export function createServices(deps: ServiceDeps, tuneCommand?: CommandOf): Serv
     ...deps,
     files,
     store,
+    turn: new DeviceTurn(),
     ...(tuneCommand === undefined ? {} : { commandOf: tuneCommand }),
   });
   deps.metrics.watchTuning(tuning);

@@ -1,5 +1,5 @@
 // Owns one part of one job, from the moment it was taken to the moment it is ended or put back: what its process says is written
-// down under the lease, in order. It decides nothing about other jobs; worker.ts does.
+// down under the lease, in order. It decides nothing about other jobs; take-tuning.ts does.
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseTuneEvent, type TuneEvent } from "../../training/tune/events.ts";
@@ -7,6 +7,8 @@ import type { TuneJob } from "../../training/tune/tune-job.ts";
 import type { FileService } from "../files/file-service.ts";
 import type { Log } from "../log.ts";
 import type { Database } from "../store/database.ts";
+import { WorkProcess } from "../work/work-process.ts";
+import type { StopReason, Work } from "../work/worker.ts";
 import { addEvent } from "./event-rows.ts";
 import * as words from "./events.ts";
 import { findTuningJob } from "./job-rows.ts";
@@ -20,7 +22,7 @@ import {
 } from "./lease-rows.ts";
 import type { StoredTuningJob, TuningError, TuningProgress } from "./records.ts";
 import { resultLines } from "./results-file.ts";
-import { type CommandOf, type TuningPart, TuningProcess } from "./tuning-process.ts";
+import type { CommandOf, TuningPart } from "./tune-command.ts";
 
 export interface RunContext {
   readonly database: Database;
@@ -40,36 +42,40 @@ export interface RunContext {
   readonly remove: (modelId: string) => Promise<void>;
 }
 
-/** Why a job is stopped from outside. */
-export type StopReason = "cancelled" | "paused" | "draining" | "lost";
-
 const maxAttempts = 3;
 const retryMs = 2000;
 const brokenOff = "the process ended without a word";
 
-export class TuningRun {
+export class TuningRun implements Work {
   readonly #context: RunContext;
   readonly #job: StoredTuningJob;
   readonly #claim: TuningClaim;
   readonly #part: TuningPart;
-  #process: TuningProcess | null = null;
+  readonly #giveBack: () => void;
+  #process: WorkProcess | null = null;
   #stopReason: StopReason | null = null;
   #bestStep: number | null = null;
   #progress: TuningProgress;
   /** The last that was said of how it ends. */
   #last: Extract<TuneEvent, { event: "invalid" | "validated" | "registered" | "failed" | "interrupted" }> | null = null;
 
-  constructor(context: RunContext, job: StoredTuningJob, claim: TuningClaim, part: TuningPart) {
+  /** `giveBack` is called when nothing of it runs any more. */
+  constructor(context: RunContext, job: StoredTuningJob, claim: TuningClaim, part: TuningPart, giveBack: () => void) {
     this.#context = context;
     this.#job = job;
     this.#claim = claim;
     this.#part = part;
+    this.#giveBack = giveBack;
     const { model, step, steps, trainLoss, validLoss } = job;
     this.#progress = { model, step, steps, trainLoss, validLoss };
   }
 
   get progress(): TuningProgress {
     return this.#progress;
+  }
+
+  get jobId(): string {
+    return this.#claim.jobId;
   }
 
   get claim(): TuningClaim {
@@ -89,12 +95,20 @@ export class TuningRun {
 
   /** Resolves when nothing of it runs any more and what it came to is written. Throws what the store throws. */
   async run(): Promise<void> {
+    try {
+      await this.#work();
+    } finally {
+      this.#giveBack();
+    }
+  }
+
+  async #work(): Promise<void> {
     const { commandOf, workRoot } = this.#context;
     const folder = workFolderOf(workRoot, this.#job.id);
     await mkdir(folder, { recursive: true });
     const file = join(folder, `${this.#part}.json`);
     await writeFile(file, JSON.stringify(await this.#describe(folder)));
-    const child = new TuningProcess(commandOf(this.#part, file));
+    const child = new WorkProcess(commandOf(this.#part, file));
     this.#process = child;
     if (this.#stopReason !== null) child.stop();
     try {

@@ -11,6 +11,8 @@ import { tunedModelsFolder } from "../model-folders.ts";
 import { ApiError, excerpt } from "../openai/error.ts";
 import type { Database } from "../store/database.ts";
 import type { Store } from "../store/store.ts";
+import type { DeviceTurn } from "../work/device-turn.ts";
+import { Worker } from "../work/worker.ts";
 import { listEvents, metricsAt } from "./event-rows.ts";
 import * as words from "./events.ts";
 import {
@@ -23,7 +25,7 @@ import {
   moveTuningJob,
   type TuningPage,
 } from "./job-rows.ts";
-import { voidTuningLeases } from "./lease-rows.ts";
+import { renewTuningLease, voidTuningLeases } from "./lease-rows.ts";
 import { planTuning } from "./plan-tuning.ts";
 import type {
   NewTuningEvent,
@@ -33,11 +35,11 @@ import type {
   TuningProgress,
   TuningStatus,
 } from "./records.ts";
-import { type CommandOf, tuneCommand } from "./tuning-process.ts";
-import { removeWork, type RunContext, workFolderOf } from "./tuning-run.ts";
+import { TakeTuning } from "./take-tuning.ts";
+import { type CommandOf, tuneCommand } from "./tune-command.ts";
+import { removeWork, type RunContext, type TuningRun, workFolderOf } from "./tuning-run.ts";
 import type { TuningBody } from "./tuning-schema.ts";
 import { eventPrefix, toWireCheckpoint } from "./wire.ts";
-import { Worker } from "./worker.ts";
 
 export interface TuningServiceOptions {
   readonly catalog: ModelCatalog;
@@ -45,20 +47,21 @@ export interface TuningServiceOptions {
   readonly files: FileService;
   readonly log: Log;
   readonly store: Store;
+  readonly turn: DeviceTurn;
   /** How a part of a job is run; another only in tests. */
   readonly commandOf?: CommandOf;
 }
 
 interface Opened {
   readonly database: Database;
-  readonly workers: readonly Worker[];
+  readonly workers: readonly Worker<TuningRun>[];
 }
 
 export class TuningService implements TuningFigures {
   readonly #options: TuningServiceOptions;
   readonly #workRoot: string;
   #opened: Promise<Opened> | null = null;
-  #trainer: Worker | null = null;
+  #trainer: Worker<TuningRun> | null = null;
   #isDraining = false;
 
   /** Opens nothing yet. */
@@ -173,7 +176,7 @@ export class TuningService implements TuningFigures {
   }
 
   training(): TuningProgress | null {
-    return this.#trainer?.progress ?? null;
+    return this.#trainer?.work?.progress ?? null;
   }
 
   /** Lets what is trained write a checkpoint until `stop` says otherwise; it goes on at the next start, or elsewhere. */
@@ -218,7 +221,7 @@ export class TuningService implements TuningFigures {
   }
 
   async #openNow(): Promise<Opened> {
-    const { config, files, log, store, commandOf = tuneCommand } = this.#options;
+    const { config, files, log, store, turn, commandOf = tuneCommand } = this.#options;
     const database = await store.open();
     // Nobody else can hold one: whoever did is gone.
     if (database.kind === "pglite") await voidTuningLeases(database);
@@ -235,12 +238,22 @@ export class TuningService implements TuningFigures {
       remove: (id) => this.#remove(id),
     };
     const owner = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
-    const shared = { owner, leaseMs: config.leaseS * 1000, context, log, database };
+    const leaseMs = config.leaseS * 1000;
     const obstacleOf = (job: StoredTuningJob) => this.#obstacleOf(job);
-    const workers: Worker[] = [];
-    // Files are looked through at once, also while another job is being trained.
+    const taking = { owner, leaseMs, context, log, database, turn, obstacleOf };
+    const workers: Worker<TuningRun>[] = [];
     for (const part of ["prepare", "train"] as const) {
-      workers.push(new Worker({ ...shared, part, obstacleOf, onLeft: () => wakeAll(workers) }));
+      const jobs = new TakeTuning(taking, part);
+      const worker = new Worker<TuningRun>({
+        kind: "fine-tuning",
+        leaseMs,
+        log,
+        take: () => jobs.take(),
+        renew: ({ claim }) => renewTuningLease(database, claim, leaseMs),
+        onLeft: () => wakeAll(workers),
+      });
+      workers.push(worker);
+      turn.onFree(() => worker.wake());
     }
     this.#trainer = workers[1] ?? null;
     if (!this.#isDraining) for (const worker of workers) worker.start();
@@ -274,7 +287,7 @@ export class TuningService implements TuningFigures {
   }
 }
 
-function wakeAll(workers: readonly Worker[]): void {
+function wakeAll(workers: readonly Worker<TuningRun>[]): void {
   for (const worker of workers) worker.wake();
 }
 

@@ -8,7 +8,7 @@ import { createLifecycle } from "../../server/lifecycle.ts";
 import { createLog } from "../../server/log.ts";
 import type { ModelCatalog } from "../../server/model-catalog.ts";
 import { createServices } from "../../server/services.ts";
-import { type CommandOf, tuneCommand } from "../../server/tuning/tuning-process.ts";
+import { type CommandOf, tuneCommand } from "../../server/tuning/tune-command.ts";
 import { scriptedCatalog, testConfig, testMetrics } from "./app-harness.ts";
 import { scriptedModel } from "./scripted-model.ts";
 import type { Pace } from "./scripted-tuning-cli.ts";

@@ -1,26 +1,17 @@
-// Owns the process that works at a job: starts it, reads what it says line by line, asks it to stop, and ends it where it does not.
-// It knows neither jobs nor what the lines mean.
+// Owns a process that works for a long while at one thing: starts it, reads what it says line by line, asks it to stop, and ends it
+// where it does not. It knows neither what the work is nor what the lines mean.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 
-export interface TuningCommand {
+export interface WorkCommand {
   readonly program: string;
   readonly args: readonly string[];
+  /** Where it runs; without it, where this process does. */
+  readonly folder?: string;
+  /** Without it, that of this process. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
 }
-
-export type TuningPart = "prepare" | "train";
-
-/** How a part of a job is run: the real way, or a stand-in that speaks alike. */
-export type CommandOf = (part: TuningPart, jobFile: string) => TuningCommand;
-
-const program = fileURLToPath(new URL("../../training/tune/cli.ts", import.meta.url));
-
-export const tuneCommand: CommandOf = (part, jobFile) => ({
-  program: process.execPath,
-  args: [program, part, jobFile],
-});
 
 export interface ProcessEnd {
   /** null where a signal ended it. */
@@ -31,15 +22,20 @@ export interface ProcessEnd {
 
 const keptComplaints = 5;
 
-export class TuningProcess {
+export class WorkProcess {
   readonly #child;
   readonly #complaints: string[] = [];
   readonly #closed: Promise<number | null>;
 
-  constructor({ program: path, args }: TuningCommand) {
+  constructor({ program, args, folder, environment = process.env }: WorkCommand) {
     // A group of its own: a Ctrl-C in the gateway's terminal is the gateway's affair, and what it starts can be ended with it.
     // Its input ends when this process does, however that ends: it stops then.
-    this.#child = spawn(path, args, { stdio: ["pipe", "pipe", "pipe"], detached: true });
+    this.#child = spawn(program, args, {
+      stdio: ["pipe", "pipe", "pipe"],
+      detached: true,
+      env: environment,
+      ...(folder === undefined ? {} : { cwd: folder }),
+    });
     this.#child.stdin.on("error", () => {});
     createInterface({ input: this.#child.stderr }).on("line", (line) => {
       if (line.trim() === "") return;
@@ -60,7 +56,7 @@ export class TuningProcess {
     return createInterface({ input: this.#child.stdout });
   }
 
-  /** Asks it to write a checkpoint and end. */
+  /** Asks it to write down how far it is and end. */
   stop(): void {
     this.#child.kill("SIGTERM");
   }
