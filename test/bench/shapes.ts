@@ -90,6 +90,27 @@ export const SHAPES: readonly BenchShape[] = [
   },
 ];
 
+/** Too large to be served beside others here; training on a card is measured with it. */
+export const CARD_SHAPE: BenchShape = {
+  id: "1b",
+  title: "Llama-3.2-1B shapes",
+  sizes: {
+    architecture: "llama",
+    hiddenSize: 2048,
+    intermediateSize: 8192,
+    layers: 16,
+    heads: 32,
+    kvHeads: 8,
+    headDim: 64,
+    vocabSize: 128_256,
+    ropeTheta: 500_000,
+  },
+  precision: "int4",
+  windowTokens: 2048,
+  longContextTokens: 1500,
+  modelFolder: null,
+};
+
 /** The wanted context lengths, those beyond the window replaced by the shape's own long one. */
 export function contextsFor(shape: BenchShape, wanted: readonly number[]): number[] {
   const room = shape.windowTokens - 64;

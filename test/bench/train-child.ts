@@ -9,17 +9,33 @@ import { openEnvironment } from "../../runtime/ort/environment.ts";
 import { AdamW } from "../../training/onnx/adamw.ts";
 import { batchOf } from "../../training/onnx/batch.ts";
 import { trainedTokensOf } from "../../training/onnx/examples.ts";
+import { estimateMemory } from "../../training/onnx/memory-estimate.ts";
 import { type Batch, Network } from "../../training/onnx/network.ts";
-import { networkParts } from "../../training/onnx/network-parts.ts";
+import { type NetworkParts, networkParts, partSizes } from "../../training/onnx/network-parts.ts";
+import type { LoraShape } from "../../training/onnx/parameters.ts";
 import { loadWeights, startWeights } from "../../training/onnx/weights.ts";
 import type { Opened, TrainJob, Turn } from "./train-process.ts";
+
+interface Trained {
+  readonly network: Network;
+  readonly optimizer: AdamW;
+  readonly parts: NetworkParts;
+}
 
 const RATE = 1e-4;
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const job = (await nextLine()) as TrainJob;
-const { network, optimizer } = await open(job);
+const { network, optimizer, parts } = await open(job);
 const batches = await readBatches(job.batchFile);
-say({ description: `ONNX Runtime ${network.home.environment.api.version}` } satisfies Opened);
+const { totalBytes } = estimateMemory(
+  network.config,
+  { ...partSizes(parts), device: job.device, lora: loraOf(job), isCheckpointing: job.isCheckpointing },
+  batches.map(({ sequences, tokens, targets }) => ({ sequences, tokens, trainedTokens: targets.length })),
+);
+say({
+  description: `ONNX Runtime ${network.home.environment.api.version}`,
+  estimatedMegabytes: totalBytes / 1e6,
+} satisfies Opened);
 let done = 0;
 for (let message = await nextLine(); message !== null; message = await nextLine()) {
   say(await turn((message as { readonly steps: number }).steps));
@@ -48,21 +64,28 @@ async function turn(steps: number): Promise<Turn> {
   };
 }
 
-async function open({ checkpoint, loraRank, baseBits, isCheckpointing, threads }: TrainJob) {
-  const config = parseConfig(await readJsonObject(join(checkpoint, "config.json")));
+function loraOf({ loraRank }: TrainJob): LoraShape | null {
+  return loraRank === null ? null : { rank: loraRank, alpha: 2 * loraRank };
+}
+
+async function open(opening: TrainJob): Promise<Trained> {
+  const { checkpoint, baseBits, isCheckpointing, threads } = opening;
+  const decoder = parseConfig(await readJsonObject(join(checkpoint, "config.json")));
   const environment = openEnvironment({ threads, isSpinning: false });
-  const device = chooseDevice(environment.api, "cpu", null, () => {});
-  const lora = loraRank === null ? null : { rank: loraRank, alpha: 2 * loraRank };
-  const opened = await Network.open(environment, device, config, {
-    ...networkParts(config, { lora, baseBits }),
+  const device = chooseDevice(environment.api, opening.device, null, () => {});
+  const lora = loraOf(opening);
+  const tensors = networkParts(decoder, { lora, baseBits });
+  const opened = await Network.open(environment, device, decoder, {
+    ...tensors,
     lora,
     isCheckpointing,
-    maxTokens: config.maxPositions,
+    maxTokens: decoder.maxPositions,
     isAccumulating: false,
   });
-  await loadWeights(checkpoint, config, lora === null ? opened.trained : opened.frozen, opened.packed);
+  await loadWeights(checkpoint, decoder, lora === null ? opened.trained : opened.frozen, opened.packed);
   if (lora !== null) await startWeights(opened.trained, 1);
-  return { network: opened, optimizer: await AdamW.open(opened.home, opened.trained, opened.gradients) };
+  const adamw = await AdamW.open(opened.home, opened.trained, opened.gradients);
+  return { network: opened, optimizer: adamw, parts: tensors };
 }
 
 async function readBatches(path: string): Promise<Batch[]> {

@@ -1,9 +1,10 @@
 // A trainer in a process of its own, ours or PyTorch's, seen from the bench: one JSON object a line in either direction.
 // It knows no network; what is trained stands in the job.
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { promisify } from "node:util";
 
 /** The first line that a process reads. */
 export interface TrainJob {
@@ -16,11 +17,13 @@ export interface TrainJob {
   readonly baseBits: 4 | 8 | null;
   readonly isCheckpointing: boolean;
   readonly threads: number;
+  readonly device: "cpu" | "cuda";
 }
 
 /** The first line that it says. */
 export interface Opened {
   readonly description: string;
+  readonly estimatedMegabytes?: number;
 }
 
 /** What it says after some steps. */
@@ -29,6 +32,8 @@ export interface Turn {
   readonly cpuSeconds: number;
   readonly losses: readonly number[];
   readonly peakMegabytes: number;
+  /** What the process holds of a card's memory. Neither gives any back before its end: so it is the most that it held. */
+  readonly cardMegabytes?: number;
 }
 
 export interface TrainProcess {
@@ -65,10 +70,21 @@ export async function openTrainProcess(
   const opened = (await ask(job)) as Opened;
   return {
     opened,
-    steps: async (count) => (await ask({ steps: count })) as Turn,
+    async steps(count) {
+      const turn = (await ask({ steps: count })) as Turn;
+      return job.device === "cpu" ? turn : { ...turn, cardMegabytes: await cardMegabytes(child.pid) };
+    },
     async close() {
       child.stdin.end();
       if (child.exitCode === null) await once(child, "exit");
     },
   };
+}
+
+async function cardMegabytes(pid: number | undefined): Promise<number> {
+  const query = ["--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits"];
+  const { stdout } = await promisify(execFile)("nvidia-smi", query);
+  const own = stdout.split("\n").find((line) => line.split(",")[0]?.trim() === String(pid));
+  // It counts in MiB.
+  return (Number(own?.split(",")[1] ?? Number.NaN) * 1024 ** 2) / 1e6;
 }

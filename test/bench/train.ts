@@ -1,13 +1,15 @@
 // Measures training beside PyTorch: the same checkpoint, batches and settings, each in a process of its own, turn by turn (A B B A).
 // Neither spins while it waits. Progress and a table on standard error, one JSON document as the last line of standard output.
+// On a card it counts the card's memory too, and holds it against what we estimate.
 // Example: REALCHAT_PYTHON=.venv/bin/python node test/bench/train.ts --cases pair-full,135m-lora --rounds 4
+// Example: REALCHAT_PYTHON=.venv/bin/python node test/bench/train.ts --cases 1b-lora --device cuda
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { randomOf } from "./random.ts";
 import { writeCheckpoint } from "./checkpoint-writer.ts";
-import { SHAPES } from "./shapes.ts";
+import { CARD_SHAPE, SHAPES } from "./shapes.ts";
 import { median } from "./statistics.ts";
 import { type Opened, openTrainProcess, type TrainJob, type TrainProcess, type Turn } from "./train-process.ts";
 
@@ -97,6 +99,16 @@ const CASES: readonly TrainCase[] = [
     trainedOfTen: 10,
     steps: 1,
   },
+  ...[false, true].map((isCheckpointing) => ({
+    id: `1b-lora${isCheckpointing ? "-checkpointing" : ""}`,
+    shape: "1b",
+    loraRank: 16,
+    isCheckpointing,
+    sequences: 8,
+    tokens: 512,
+    trainedOfTen: 4,
+    steps: 5,
+  })),
 ];
 
 /** Batches that are repeated over and over; the first turn of each process is not counted. */
@@ -106,6 +118,10 @@ interface Figures {
   readonly tokensPerSecond: number;
   readonly tokensPerCpuSecond: number;
   readonly peakMegabytes: number;
+  /** Of the card; null on a CPU. */
+  readonly cardMegabytes: number | null;
+  /** What we say before the start that it takes; PyTorch says nothing. */
+  readonly estimatedMegabytes: number | null;
   readonly description: string;
 }
 
@@ -114,11 +130,13 @@ const { values: flags } = parseArgs({
     cases: { type: "string", default: "pair-full,pair-lora,135m-lora" },
     rounds: { type: "string", default: "4" },
     threads: { type: "string", default: String(availableParallelism()) },
+    device: { type: "string", default: "cpu" },
   },
 });
-await measure(flags.cases.split(","), Number(flags.rounds), Number(flags.threads));
+if (flags.device !== "cpu" && flags.device !== "cuda") throw new Error("--device must be cpu or cuda");
+await measure(flags.cases.split(","), Number(flags.rounds), Number(flags.threads), flags.device);
 
-async function measure(ids: readonly string[], rounds: number, threads: number): Promise<void> {
+async function measure(ids: readonly string[], rounds: number, threads: number, device: "cpu" | "cuda"): Promise<void> {
   const python = process.env["REALCHAT_PYTHON"];
   const programs = python === undefined ? (["realchat"] as const) : (["realchat", "pytorch"] as const);
   if (python === undefined) console.error("REALCHAT_PYTHON names no Python with PyTorch: only our own figures");
@@ -129,7 +147,7 @@ async function measure(ids: readonly string[], rounds: number, threads: number):
       throw new Error(`--cases must be of ${CASES.map((known) => known.id).join(", ")}; found "${id}"`);
     const folder = await mkdtemp(join(tmpdir(), "realchat-train-"));
     try {
-      const job = await writeJob(folder, found, threads);
+      const job = await writeJob(folder, found, threads, device);
       const processes = new Map<string, TrainProcess>();
       try {
         for (const name of programs) processes.set(name, await openTrainProcess(name, python ?? "", job));
@@ -141,7 +159,7 @@ async function measure(ids: readonly string[], rounds: number, threads: number):
       await rm(folder, { recursive: true, force: true });
     }
   }
-  console.log(JSON.stringify({ bench: "train", node: process.version, threads, rounds, cases: results }));
+  console.log(JSON.stringify({ bench: "train", node: process.version, device, threads, rounds, cases: results }));
 }
 
 async function race(found: TrainCase, rounds: number, processes: ReadonlyMap<string, TrainProcess>) {
@@ -178,11 +196,12 @@ async function race(found: TrainCase, rounds: number, processes: ReadonlyMap<str
             ),
           ),
   };
-  for (const [name, { tokensPerSecond, tokensPerCpuSecond, peakMegabytes }] of Object.entries(figures)) {
+  for (const [name, { tokensPerSecond, tokensPerCpuSecond, peakMegabytes, cardMegabytes }] of Object.entries(figures)) {
     const [speed, cpuSpeed, peak] = [tokensPerSecond, tokensPerCpuSecond, peakMegabytes].map((value) =>
       value.toFixed(0),
     );
-    console.error(`  ${name}: ${speed} tokens/s, ${cpuSpeed} a CPU second, at most ${peak} MB of memory`);
+    const card = cardMegabytes === null ? "" : `, ${cardMegabytes.toFixed(0)} MB of the card`;
+    console.error(`  ${name}: ${speed} tokens/s, ${cpuSpeed} a CPU second, at most ${peak} MB of memory${card}`);
   }
   return { case: found, ...figures, ...comparison };
 }
@@ -194,12 +213,19 @@ function figuresOf(turns: readonly Turn[], stepTokens: number, opened: Opened): 
     tokensPerSecond: rate(({ seconds }) => seconds),
     tokensPerCpuSecond: rate(({ cpuSeconds }) => cpuSeconds),
     peakMegabytes: turns.at(-1)?.peakMegabytes ?? Number.NaN,
+    cardMegabytes: turns.at(-1)?.cardMegabytes ?? null,
+    estimatedMegabytes: opened.estimatedMegabytes ?? null,
     description: opened.description,
   };
 }
 
-async function writeJob(folder: string, found: TrainCase, threads: number): Promise<TrainJob> {
-  const shape = SHAPES.find(({ id }) => id === found.shape);
+async function writeJob(
+  folder: string,
+  found: TrainCase,
+  threads: number,
+  device: TrainJob["device"],
+): Promise<TrainJob> {
+  const shape = [...SHAPES, CARD_SHAPE].find(({ id }) => id === found.shape);
   if (shape === undefined) throw new Error(`there is no shape ${found.shape}`);
   const checkpoint = join(folder, "checkpoint");
   await writeCheckpoint(checkpoint, shape.sizes, shape.windowTokens, 1);
@@ -214,5 +240,5 @@ async function writeJob(folder: string, found: TrainCase, threads: number): Prom
   const batchFile = join(folder, "batches.json");
   await writeFile(batchFile, JSON.stringify(batches));
   const { loraRank, isCheckpointing } = found;
-  return { checkpoint, batchFile, loraRank, baseBits: found.baseBits ?? null, isCheckpointing, threads };
+  return { checkpoint, batchFile, loraRank, baseBits: found.baseBits ?? null, isCheckpointing, threads, device };
 }

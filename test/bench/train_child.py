@@ -20,6 +20,7 @@ def main() -> None:
     job = json.loads(sys.stdin.readline())
     torch.set_num_threads(job["threads"])
     torch.manual_seed(1)
+    device = job["device"]
     rank = job["loraRank"]
     args = argparse.Namespace(
         base=job["checkpoint"],
@@ -30,12 +31,13 @@ def main() -> None:
         lora_alpha=2 * (rank or 0),
         lora_dropout=0.0,
     )
-    model = build_model(args, build_config(args)).train()
+    model = build_model(args, build_config(args)).to(device).train()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=RATE, betas=(0.9, 0.95), weight_decay=0.0)
     rows = LossRows(model)
     batches = [
-        (torch.tensor(batch["input_ids"]), torch.tensor(batch["labels"])) for batch in json.loads(Path(job["batchFile"]).read_text())
+        tuple(torch.tensor(batch[key], device=device) for key in ("input_ids", "labels"))
+        for batch in json.loads(Path(job["batchFile"]).read_text())
     ]
     say({"description": f"PyTorch {torch.__version__}, transformers {transformers.__version__}"})
     done = 0

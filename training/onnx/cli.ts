@@ -3,6 +3,8 @@
 // Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted and resumable.
 import { constants, getPriority, setPriority } from "node:os";
 import { EngineError } from "../../runtime/errors.ts";
+import { freeCardBytes } from "../../runtime/ort/card-memory.ts";
+import type { DeviceName } from "../../runtime/ort/device.ts";
 import { BadInput } from "./bad-input.ts";
 import { parseRecipeOptions } from "./options.ts";
 import { runRecipe } from "./recipe.ts";
@@ -27,7 +29,7 @@ async function main(): Promise<number> {
     const started = performance.now();
     reporter = new Reporter(options.runFolder, (line) => process.stdout.write(line));
     const hooks = {
-      availableBytes: () => process.availableMemory(),
+      availableBytes: (device: DeviceName) => (device === "cuda" ? freeCardBytes() : process.availableMemory()),
       onDeviceFallback: (reason: string) => process.stderr.write(`the CPU trains: ${reason}\n`),
       libraryPath: process.env["REALCHAT_ORT_LIBRARY"] ?? null,
     };

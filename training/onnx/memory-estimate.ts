@@ -1,6 +1,7 @@
 // Estimates how much memory a training takes, before it starts: weights, gradients, moments, and what the largest batch keeps
 // for its backward pass. Arithmetic only; docs/training.md holds it against measurements.
 import type { DecoderConfig } from "../../runtime/importer/config.ts";
+import type { DeviceName } from "../../runtime/ort/device.ts";
 import type { LoraShape } from "./parameters.ts";
 
 const BYTES_PER_VALUE = 4;
@@ -10,8 +11,8 @@ const VALUES_PER_TRAINED = 4;
 const HEAD_COPIES = 3;
 /** What allocators take beyond what is asked of them. */
 const ALLOCATOR_SHARE = 1.15;
-/** The program, its libraries and the examples. */
-const PROCESS_BYTES = 150e6;
+/** The program, its libraries and the examples; on a card what CUDA and its libraries keep for every graph, by measurement. */
+const PROCESS_BYTES: Readonly<Record<DeviceName, number>> = { cpu: 150e6, webgpu: 150e6, cuda: 4500e6 };
 
 /** The size of a batch. */
 export interface BatchSize {
@@ -22,6 +23,7 @@ export interface BatchSize {
 }
 
 export interface MemoryOptions {
+  readonly device: DeviceName;
   readonly trainedValues: number;
   readonly frozenValues: number;
   /** Of frozen matrices in few bits. */
@@ -43,13 +45,13 @@ export interface MemoryEstimate {
 /** `batches` are those of an epoch. */
 export function estimateMemory(
   config: DecoderConfig,
-  { trainedValues, frozenValues, packedBytes, largestPackedValues, lora, isCheckpointing }: MemoryOptions,
+  { device, trainedValues, frozenValues, packedBytes, largestPackedValues, lora, isCheckpointing }: MemoryOptions,
   batches: readonly BatchSize[],
 ): MemoryEstimate {
   const stateBytes = (VALUES_PER_TRAINED * trainedValues + frozenValues) * BYTES_PER_VALUE + packedBytes;
   const largest = batches.reduce((most, batch) => Math.max(most, passValues(config, lora, isCheckpointing, batch)), 0);
   const passBytes = (largest + 2 * largestPackedValues) * BYTES_PER_VALUE * ALLOCATOR_SHARE;
-  return { stateBytes, passBytes, totalBytes: stateBytes + passBytes + PROCESS_BYTES };
+  return { stateBytes, passBytes, totalBytes: stateBytes + passBytes + PROCESS_BYTES[device] };
 }
 
 function passValues(config: DecoderConfig, lora: LoraShape | null, isCheckpointing: boolean, batch: BatchSize): number {

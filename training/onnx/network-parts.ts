@@ -2,8 +2,16 @@
 // It holds no values.
 import type { DecoderConfig } from "../../runtime/importer/config.ts";
 import type { Bits } from "../../runtime/importer/quantize.ts";
-import { isPackable } from "./packed-matrix.ts";
-import { adapterParameters, layerLinears, type LoraShape, networkParameters, type Parameter } from "./parameters.ts";
+import { isPackable, packedBytes } from "./packed-matrix.ts";
+import {
+  adapterParameters,
+  layerLinears,
+  type LoraShape,
+  networkParameters,
+  type Parameter,
+  totalValues,
+  valueCount,
+} from "./parameters.ts";
 
 export interface NetworkParts {
   readonly trained: readonly Parameter[];
@@ -36,5 +44,15 @@ export function networkParts(config: DecoderConfig, { lora, baseBits = null, dev
     frozen: whole.filter((parameter) => !isPacked(parameter)),
     packed: whole.filter(isPacked),
     packedBits: baseBits ?? 8,
+  };
+}
+
+/** What an estimate of memory counts. */
+export function partSizes({ trained, frozen, packed, packedBits }: NetworkParts) {
+  return {
+    trainedValues: totalValues(trained),
+    frozenValues: totalValues(frozen),
+    packedBytes: packed.reduce((sum, parameter) => sum + packedBytes(parameter, packedBits), 0),
+    largestPackedValues: packed.reduce((most, parameter) => Math.max(most, valueCount(parameter)), 0),
   };
 }

@@ -2,7 +2,7 @@
 // and how none of them works.
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { chooseDevice, type Device } from "../../runtime/ort/device.ts";
+import { chooseDevice, type Device, type DeviceName } from "../../runtime/ort/device.ts";
 import { type Environment, openEnvironment } from "../../runtime/ort/environment.ts";
 import { AdamW } from "./adamw.ts";
 import { BadInput } from "./bad-input.ts";
@@ -13,9 +13,8 @@ import { Network } from "./network.ts";
 import { type NetworkConfig, networkConfig } from "./network-config.ts";
 import type { RecipeOptions } from "./options.ts";
 import { packedExamples } from "./pack.ts";
-import { type NetworkParts, networkParts } from "./network-parts.ts";
-import { packedBytes } from "./packed-matrix.ts";
-import { networkParameters, totalValues, valueCount } from "./parameters.ts";
+import { networkParts, partSizes } from "./network-parts.ts";
+import { networkParameters, totalValues } from "./parameters.ts";
 import { writeReference } from "./reference.ts";
 import type { Reporter } from "./reporter.ts";
 import { writeResult } from "./result.ts";
@@ -24,8 +23,8 @@ import { scheduleOf, Trainer, type TrainerSettings } from "./trainer.ts";
 import { loadWeights, startWeights } from "./weights.ts";
 
 export interface RecipeHooks {
-  /** Bytes that may still be taken. */
-  readonly availableBytes: () => number;
+  /** Bytes of a device's memory that may still be taken; null where nobody says. */
+  readonly availableBytes: (device: DeviceName) => number | null;
   /** Hears why `auto` took the CPU. */
   readonly onDeviceFallback: (reason: string) => void;
   /** Another libonnxruntime than the packaged one; null for the packaged. */
@@ -82,10 +81,11 @@ async function fit(
   const device = await checkedDevice(environment, options.device, onDeviceFallback);
   const estimate = estimateMemory(
     config.decoder,
-    { ...options, ...partSizes(parts) },
+    { ...options, ...partSizes(parts), device: device.name },
     batchSizes(settings, examples.train),
   );
-  const problem = device.name === "cpu" ? memoryProblem(estimate, availableBytes()) : null;
+  const available = availableBytes(device.name);
+  const problem = available === null ? null : memoryProblem(estimate, available);
   if (problem !== null && !options.isMemoryIgnored) throw new BadInput(problem);
   // Only now: what could be refused at once leaves no run behind.
   await rememberSettings(options);
@@ -114,7 +114,7 @@ async function fit(
       device: device.name,
       processes: 1,
       memory_bytes: estimate.totalBytes,
-      available_bytes: availableBytes(),
+      ...(available === null ? {} : { available_bytes: available }),
     });
     if (!(await trainer.fit(signal))) return null;
     const best = await trainer.takeBest();
@@ -182,15 +182,6 @@ async function readAll(options: RecipeOptions, { decoder, contextTokens }: Netwo
   return {
     train: options.isPacking ? packedExamples(train, contextTokens, options.seed) : train,
     heldout: await read("heldout.jsonl", false),
-  };
-}
-
-function partSizes({ trained, frozen, packed, packedBits }: NetworkParts) {
-  return {
-    trainedValues: totalValues(trained),
-    frozenValues: totalValues(frozen),
-    packedBytes: packed.reduce((sum, parameter) => sum + packedBytes(parameter, packedBits), 0),
-    largestPackedValues: packed.reduce((most, parameter) => Math.max(most, valueCount(parameter)), 0),
   };
 }
 

@@ -35,13 +35,30 @@ const smol = {
   vocabSize: 49_152,
 };
 
-function estimate(config: DecoderConfig, rank: number | null, isCheckpointing: boolean, batch: BatchSize): number {
+const billion = {
+  ...pair,
+  layers: 16,
+  hiddenSize: 2048,
+  intermediateSize: 8192,
+  heads: 32,
+  kvHeads: 8,
+  headDim: 64,
+  vocabSize: 128_256,
+};
+
+function estimate(
+  config: DecoderConfig,
+  rank: number | null,
+  isCheckpointing: boolean,
+  batch: BatchSize,
+  device: "cpu" | "cuda" = "cpu",
+): number {
   const lora = rank === null ? null : { rank, alpha: 32 };
   const whole = networkParameters(config);
   const trainedValues = totalValues(lora === null ? whole : adapterParameters(config, lora));
   const frozenValues = lora === null ? 0 : totalValues(whole);
   const values = { trainedValues, frozenValues, packedBytes: 0, largestPackedValues: 0 };
-  return estimateMemory(config, { ...values, lora, isCheckpointing }, [batch]).totalBytes;
+  return estimateMemory(config, { ...values, device, lora, isCheckpointing }, [batch]).totalBytes;
 }
 
 const batchOf = (sequences: number, tokens: number, share: number) => ({
@@ -70,6 +87,19 @@ test.each([
     expect(ratio).toBeLessThan(1.26);
   },
 );
+
+test.each([
+  // Megabytes of an H200's memory, by `npm run bench:train -- --device cuda`.
+  [pair, null, false, batchOf(16, 256, 1), 4721],
+  [smol, 16, false, batchOf(2, 512, 0.4), 7478],
+  [smol, null, false, batchOf(2, 512, 1), 9370],
+  [billion, 16, false, batchOf(8, 512, 0.4), 30_048],
+  [billion, 16, true, batchOf(8, 512, 0.4), 15_737],
+])("on a card as well", (config, rank, isCheckpointing, batch, measured) => {
+  const ratio = estimate(config, rank, isCheckpointing, batch, "cuda") / 1e6 / measured;
+  expect(ratio).toBeGreaterThan(0.95);
+  expect(ratio).toBeLessThan(1.26);
+});
 
 test("longer and larger batches need more, computing twice needs less", () => {
   const size = fc.integer({ min: 1, max: 64 });

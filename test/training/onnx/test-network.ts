@@ -4,7 +4,7 @@ import { onTestFinished } from "vitest";
 import { parseConfig } from "../../../runtime/importer/config.ts";
 import type { Bits } from "../../../runtime/importer/quantize.ts";
 import { readJsonObject } from "../../../runtime/importer/json.ts";
-import { chooseDevice } from "../../../runtime/ort/device.ts";
+import { chooseDevice, type DeviceName } from "../../../runtime/ort/device.ts";
 import { openEnvironment } from "../../../runtime/ort/environment.ts";
 import { Network } from "../../../training/onnx/network.ts";
 import { networkParts } from "../../../training/onnx/network-parts.ts";
@@ -17,6 +17,7 @@ export interface TestNetworkOptions {
   readonly isCheckpointing?: boolean;
   readonly isAccumulating?: boolean;
   readonly maxTokens?: number;
+  readonly device?: DeviceName;
 }
 
 /** Adapters begin as in a real training. */
@@ -24,7 +25,7 @@ export async function openTestNetwork(folder: string, options: TestNetworkOption
   const { lora = null, baseBits = null, isCheckpointing = false, isAccumulating = false, maxTokens = 64 } = options;
   const config = parseConfig(await readJsonObject(join(folder, "config.json")));
   const environment = openEnvironment({ threads: 1, isSpinning: false });
-  const device = chooseDevice(environment.api, "cpu", null, () => {});
+  const device = chooseDevice(environment.api, options.device ?? "cpu", null, () => {});
   const network = await Network.open(environment, device, config, {
     ...networkParts(config, { lora, baseBits }),
     lora,
