@@ -1,7 +1,7 @@
 // Owns the words of a fine-tuning job's events, which are those of OpenAI's where it has any. It stores nothing.
-import type { NewTuningEvent } from "./records.ts";
+import type { NewWorkEvent } from "../work/event-rows.ts";
 
-const message = (text: string, level: NewTuningEvent["level"] = "info"): NewTuningEvent => ({
+const message = (text: string, level: NewWorkEvent["level"] = "info"): NewWorkEvent => ({
   level,
   type: "message",
   message: text,
@@ -30,7 +30,7 @@ export const brokenOff = (reason: string) => message(`The training broke off and
 export const waits = (obstacle: string) => message(`The job waits for another gateway: ${obstacle}`, "warn");
 
 /** One step. */
-export function stepMetrics(step: number, steps: number, trainLoss: number, validLoss: number | null): NewTuningEvent {
+export function stepMetrics(step: number, steps: number, trainLoss: number, validLoss: number | null): NewWorkEvent {
   const held = validLoss === null ? "" : `, validation loss=${validLoss.toFixed(2)}`;
   const valid = validLoss === null ? {} : { valid_loss: validLoss, full_valid_loss: validLoss };
   return {

@@ -1,17 +1,17 @@
 // Owns the rows of fine-tuning jobs: written, listed, and moved from one status to the next by what clients ask.
-// It does not know who works at a job; lease-rows.ts does.
+// It does not know who works at a job.
 import type { Database, Queryable } from "../store/database.ts";
 import { toJsonText } from "../store/values.ts";
-import { addEvent } from "./event-rows.ts";
+import { addEvent, type NewWorkEvent } from "../work/event-rows.ts";
 import {
   type Hyperparameters,
   hasEnded,
-  type NewTuningEvent,
   type NewTuningJob,
   type StoredTuningJob,
   type TuningError,
   type TuningPlan,
   type TuningStatus,
+  tuningTables,
 } from "./records.ts";
 
 export interface TuningPage {
@@ -39,7 +39,7 @@ export async function insertTuningJob(
   database: Database,
   job: NewTuningJob,
   files: readonly NeededFile[],
-  events: readonly NewTuningEvent[],
+  events: readonly NewWorkEvent[],
 ): Promise<FileObstacle | null> {
   return database.transaction(async (transaction) => {
     for (const file of files) {
@@ -65,7 +65,7 @@ export async function insertTuningJob(
         job.metadata === null ? null : toJsonText(job.metadata),
       ],
     );
-    for (const event of events) await addEvent(transaction, job.id, event);
+    for (const event of events) await addEvent(transaction, tuningTables, job.id, event);
     return null;
   });
 }
@@ -127,7 +127,7 @@ export async function moveTuningJob(
   id: string,
   from: readonly TuningStatus[],
   to: "cancelled" | "paused" | "resumed",
-  event: NewTuningEvent,
+  event: NewWorkEvent,
 ): Promise<boolean> {
   return database.transaction(async (transaction) => {
     const moved = await transaction.query(
@@ -137,9 +137,22 @@ export async function moveTuningJob(
         WHERE id = $1 AND status = ANY($2::text[]) RETURNING id`,
       [id, from, to],
     );
-    if (moved.length > 0) await addEvent(transaction, id, event);
+    if (moved.length > 0) await addEvent(transaction, tuningTables, id, event);
     return moved.length > 0;
   });
+}
+
+/** What step `step` came to; empty where it was not told. */
+export async function metricsAt(
+  database: Queryable,
+  jobId: string,
+  step: number,
+): Promise<Readonly<Record<string, unknown>>> {
+  const [row] = await database.query<{ data: Readonly<Record<string, unknown>> }>(
+    "SELECT data FROM fine_tuning_events WHERE job_id = $1 AND type = 'metrics' AND (data ->> 'step')::integer = $2",
+    [jobId, step],
+  );
+  return row?.data ?? {};
 }
 
 const columns = `id, status, model, fine_tuned_model, training_file, validation_file, seed, suffix, plan, hyperparameters,

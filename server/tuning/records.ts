@@ -2,6 +2,8 @@
 // Times are Unix milliseconds of the database's clock.
 import type { ModelRole } from "../../runtime/chat-model.ts";
 
+export const tuningTables = { jobs: "fine_tuning_jobs", events: "fine_tuning_events" } as const;
+
 export type TuningStatus = "validating_files" | "queued" | "running" | "paused" | "succeeded" | "failed" | "cancelled";
 
 type Auto = "auto" | number;
@@ -60,19 +62,6 @@ export interface StoredTuningJob extends NewTuningJob {
   readonly estimatedFinishMs: number | null;
 }
 
-export interface NewTuningEvent {
-  readonly level: "info" | "warn" | "error";
-  readonly type: "message" | "metrics";
-  readonly message: string;
-  readonly data: Readonly<Record<string, unknown>> | null;
-}
-
-export interface StoredTuningEvent extends NewTuningEvent {
-  /** Grows by one with every event of the job. */
-  readonly id: number;
-  readonly createdAtMs: number;
-}
-
 /** How far a training is, as far as it was told. */
 export interface TuningProgress {
   /** Id of the model that is tuned. */
@@ -89,12 +78,6 @@ export interface TuningFigures {
   counts(): Promise<ReadonlyMap<TuningStatus, number>>;
   /** The job that is trained here; null when none is. */
   training(): TuningProgress | null;
-}
-
-/** The right to write what a job comes to, until somebody else takes it over. */
-export interface TuningLease {
-  readonly jobId: string;
-  readonly token: number;
 }
 
 const endedStatuses: ReadonlySet<TuningStatus> = new Set(["succeeded", "failed", "cancelled"]);

@@ -3,11 +3,11 @@
 import type { Log } from "../log.ts";
 import type { Database } from "../store/database.ts";
 import type { DeviceTurn } from "../work/device-turn.ts";
-import { addEvent } from "./event-rows.ts";
+import { addEvent } from "../work/event-rows.ts";
+import { claimJob } from "../work/lease-rows.ts";
 import * as words from "./events.ts";
 import { openTuningJobs } from "./job-rows.ts";
-import { claimTuningJob } from "./lease-rows.ts";
-import type { StoredTuningJob, TuningStatus } from "./records.ts";
+import { type StoredTuningJob, type TuningStatus, tuningTables } from "./records.ts";
 import type { TuningPart } from "./tune-command.ts";
 import { type RunContext, TuningRun } from "./tuning-run.ts";
 
@@ -51,7 +51,7 @@ export class TakeTuning {
     const able = [];
     for (const job of await openTuningJobs(database, statuses)) if (await this.#isAble(job)) able.push(job);
     const jobs = able.map(({ id }) => id);
-    const claim = jobs.length === 0 ? null : await claimTuningJob(database, { owner, leaseMs, jobs, statuses });
+    const claim = jobs.length === 0 ? null : await claimJob(database, tuningTables, { owner, leaseMs, jobs, statuses });
     const job = able.find(({ id }) => id === claim?.jobId);
     if (claim === null || job === undefined) return null;
     return new TuningRun(context, job, claim, this.#part, giveBack);
@@ -66,7 +66,7 @@ export class TakeTuning {
     }
     if (this.#obstacles.get(job.id) !== obstacle) {
       log.warn("a fine-tuning waits for another gateway", { job: job.id, obstacle });
-      await addEvent(database, job.id, words.waits(obstacle));
+      await addEvent(database, tuningTables, job.id, words.waits(obstacle));
     }
     this.#obstacles.set(job.id, obstacle);
     return false;

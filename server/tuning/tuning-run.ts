@@ -7,20 +7,14 @@ import type { TuneJob } from "../../training/tune/tune-job.ts";
 import type { FileService } from "../files/file-service.ts";
 import type { Log } from "../log.ts";
 import type { Database } from "../store/database.ts";
+import { addEvent } from "../work/event-rows.ts";
+import type { Claim } from "../work/lease-rows.ts";
 import { WorkProcess } from "../work/work-process.ts";
 import type { StopReason, Work } from "../work/worker.ts";
-import { addEvent } from "./event-rows.ts";
 import * as words from "./events.ts";
 import { findTuningJob } from "./job-rows.ts";
-import {
-  commitStarted,
-  commitStep,
-  commitValidated,
-  endTuningJob,
-  releaseTuningJob,
-  type TuningClaim,
-} from "./lease-rows.ts";
-import type { StoredTuningJob, TuningError, TuningProgress } from "./records.ts";
+import { commitStarted, commitStep, commitValidated, endTuningJob, releaseTuningJob } from "./commit-rows.ts";
+import { type StoredTuningJob, type TuningError, type TuningProgress, tuningTables } from "./records.ts";
 import { resultLines } from "./results-file.ts";
 import type { CommandOf, TuningPart } from "./tune-command.ts";
 
@@ -49,7 +43,7 @@ const brokenOff = "the process ended without a word";
 export class TuningRun implements Work {
   readonly #context: RunContext;
   readonly #job: StoredTuningJob;
-  readonly #claim: TuningClaim;
+  readonly #claim: Claim;
   readonly #part: TuningPart;
   readonly #giveBack: () => void;
   #process: WorkProcess | null = null;
@@ -60,7 +54,7 @@ export class TuningRun implements Work {
   #last: Extract<TuneEvent, { event: "invalid" | "validated" | "registered" | "failed" | "interrupted" }> | null = null;
 
   /** `giveBack` is called when nothing of it runs any more. */
-  constructor(context: RunContext, job: StoredTuningJob, claim: TuningClaim, part: TuningPart, giveBack: () => void) {
+  constructor(context: RunContext, job: StoredTuningJob, claim: Claim, part: TuningPart, giveBack: () => void) {
     this.#context = context;
     this.#job = job;
     this.#claim = claim;
@@ -78,7 +72,7 @@ export class TuningRun implements Work {
     return this.#claim.jobId;
   }
 
-  get claim(): TuningClaim {
+  get claim(): Claim {
     return this.#claim;
   }
 
@@ -260,7 +254,7 @@ export class TuningRun implements Work {
       await this.#fail({ code: "training_failed", message, param: null }, folder);
       return;
     }
-    await addEvent(database, this.#job.id, words.brokenOff(reason));
+    await addEvent(database, tuningTables, this.#job.id, words.brokenOff(reason));
     await this.#putBack(retryMs, false);
   }
 

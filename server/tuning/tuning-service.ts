@@ -12,8 +12,9 @@ import { ApiError, excerpt } from "../openai/error.ts";
 import type { Database } from "../store/database.ts";
 import type { Store } from "../store/store.ts";
 import type { DeviceTurn } from "../work/device-turn.ts";
+import { listEvents, type NewWorkEvent, type StoredWorkEvent } from "../work/event-rows.ts";
+import { renewLease, voidLeases } from "../work/lease-rows.ts";
 import { Worker } from "../work/worker.ts";
-import { listEvents, metricsAt } from "./event-rows.ts";
 import * as words from "./events.ts";
 import {
   countTuningJobs,
@@ -22,18 +23,17 @@ import {
   findTuningOf,
   insertTuningJob,
   listTuningJobs,
+  metricsAt,
   moveTuningJob,
   type TuningPage,
 } from "./job-rows.ts";
-import { renewTuningLease, voidTuningLeases } from "./lease-rows.ts";
 import { planTuning } from "./plan-tuning.ts";
-import type {
-  NewTuningEvent,
-  StoredTuningEvent,
-  StoredTuningJob,
-  TuningFigures,
-  TuningProgress,
-  TuningStatus,
+import {
+  type StoredTuningJob,
+  type TuningFigures,
+  type TuningProgress,
+  type TuningStatus,
+  tuningTables,
 } from "./records.ts";
 import { TakeTuning } from "./take-tuning.ts";
 import { type CommandOf, tuneCommand } from "./tune-command.ts";
@@ -139,7 +139,7 @@ export class TuningService implements TuningFigures {
   }
 
   /** Newest first, those before event `after`. Throws ApiError. */
-  async events(id: string, limit: number, after: string | undefined): Promise<readonly StoredTuningEvent[]> {
+  async events(id: string, limit: number, after: string | undefined): Promise<readonly StoredWorkEvent[]> {
     await this.retrieve(id);
     const prefix = eventPrefix(id);
     const number = after?.startsWith(prefix) === true ? after.slice(prefix.length) : after;
@@ -148,7 +148,7 @@ export class TuningService implements TuningFigures {
       throw new ApiError(400, message, { param: "after", code: "invalid_value" });
     }
     const { database } = await this.#openForClient();
-    return listEvents(database, id, { limit, before: number === undefined ? null : Number(number) });
+    return listEvents(database, tuningTables, id, { limit, before: number === undefined ? null : Number(number) });
   }
 
   /** The model that came of the job, as the one checkpoint that is served; none before. */
@@ -190,7 +190,7 @@ export class TuningService implements TuningFigures {
     id: string,
     from: readonly TuningStatus[],
     to: "cancelled" | "paused" | "resumed",
-    event: NewTuningEvent,
+    event: NewWorkEvent,
   ): Promise<StoredTuningJob> {
     const { status } = await this.retrieve(id);
     const { database } = await this.#openForClient();
@@ -224,7 +224,7 @@ export class TuningService implements TuningFigures {
     const { config, files, log, store, turn, commandOf = tuneCommand } = this.#options;
     const database = await store.open();
     // Nobody else can hold one: whoever did is gone.
-    if (database.kind === "pglite") await voidTuningLeases(database);
+    if (database.kind === "pglite") await voidLeases(database, tuningTables);
     const context: RunContext = {
       database,
       files,
@@ -249,7 +249,7 @@ export class TuningService implements TuningFigures {
         leaseMs,
         log,
         take: () => jobs.take(),
-        renew: ({ claim }) => renewTuningLease(database, claim, leaseMs),
+        renew: ({ claim }) => renewLease(database, tuningTables, claim, leaseMs),
         onLeft: () => wakeAll(workers),
       });
       workers.push(worker);

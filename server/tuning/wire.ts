@@ -1,6 +1,7 @@
 // Owns how fine-tuning jobs, their events and checkpoints look to OpenAI's clients, with our two fields besides: `role`, and
 // `lora` in the method. It knows no store.
-import { hasEnded, type Hyperparameters, type StoredTuningEvent, type StoredTuningJob } from "./records.ts";
+import type { StoredWorkEvent } from "../work/event-rows.ts";
+import { hasEnded, type Hyperparameters, type StoredTuningJob } from "./records.ts";
 
 /** The one organization of a gateway; it also stands in the names of fine-tuned models. */
 export const organization = "realchat";
@@ -42,7 +43,7 @@ function toWireHyperparameters({ epochs, batchSize, learningRateMultiplier }: Hy
 }
 
 /** OpenAI's event object. */
-export function toWireEvent(jobId: string, { id, level, type, message, data, createdAtMs }: StoredTuningEvent) {
+export function toWireEvent(jobId: string, { id, level, type, message, data, createdAtMs }: StoredWorkEvent) {
   return {
     id: `${eventPrefix(jobId)}${id}`,
     object: "fine_tuning.job.event",

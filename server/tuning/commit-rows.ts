@@ -1,83 +1,34 @@
-// Owns who may work at which fine-tuning job, and everything that is written while it is worked at: each write is one statement or
-// transaction with the proof that the writer still holds the job, so that a gateway that was taken for dead can write nothing.
-// It does not know what the work is.
+// Owns everything that is written while a fine-tuning job is worked at: each write is one statement or transaction with the proof that
+// the writer still holds the job. It does not know what the work is.
 import { insertFile } from "../files/file-store.ts";
 import type { NewFile } from "../files/file-records.ts";
 import type { Database, Queryable } from "../store/database.ts";
 import { toJsonText, toText } from "../store/values.ts";
-import { addEvent } from "./event-rows.ts";
-import type { Hyperparameters, NewTuningEvent, TuningError, TuningLease, TuningStatus } from "./records.ts";
-
-export interface TuningClaim extends TuningLease {
-  /** How often the job was taken since it last came forward. */
-  readonly attempts: number;
-}
-
-/** Takes the oldest of these jobs that nobody works at; null when there is none. */
-export async function claimTuningJob(
-  database: Queryable,
-  options: {
-    readonly owner: string;
-    readonly leaseMs: number;
-    readonly jobs: readonly string[];
-    readonly statuses: readonly TuningStatus[];
-  },
-): Promise<TuningClaim | null> {
-  const { owner, leaseMs, jobs, statuses } = options;
-  const [row] = await database.query<{ id: string; lease_token: number; attempts: number }>(
-    `WITH next AS (
-        SELECT id FROM fine_tuning_jobs
-        WHERE id = ANY($3::text[]) AND status = ANY($4::text[]) AND available_at <= now()
-          AND (lease_until IS NULL OR lease_until < now())
-        ORDER BY created_at, id FOR UPDATE SKIP LOCKED LIMIT 1)
-      UPDATE fine_tuning_jobs j SET lease_owner = $1, lease_token = j.lease_token + 1, attempts = j.attempts + 1,
-          lease_until = now() + $2::float8 * interval '1 millisecond'
-        FROM next WHERE j.id = next.id RETURNING j.id, j.lease_token, j.attempts`,
-    [owner, leaseMs, jobs, statuses],
-  );
-  return row === undefined ? null : { jobId: row.id, token: row.lease_token, attempts: row.attempts };
-}
-
-/** Makes a lease last from now. Returns how its job stands, or null where it is held no more. */
-export async function renewTuningLease(
-  database: Queryable,
-  { jobId, token }: TuningLease,
-  leaseMs: number,
-): Promise<TuningStatus | null> {
-  const [row] = await database.query<{ status: TuningStatus }>(
-    `UPDATE fine_tuning_jobs SET lease_until = now() + $3::float8 * interval '1 millisecond'
-      WHERE id = $1 AND lease_token = $2 RETURNING status`,
-    [jobId, token, leaseMs],
-  );
-  return row?.status ?? null;
-}
+import { addEvent, type NewWorkEvent } from "../work/event-rows.ts";
+import { type Lease, releaseLease } from "../work/lease-rows.ts";
+import { type Hyperparameters, type TuningError, tuningTables } from "./records.ts";
 
 /** Leaves a job to whoever comes next, no sooner than `delayMs` from now; `isNoAttempt` where nothing had gone wrong. */
 export async function releaseTuningJob(
-  database: Queryable,
-  { jobId, token }: TuningLease,
-  { delayMs, isNoAttempt }: { readonly delayMs: number; readonly isNoAttempt: boolean },
+  database: Database,
+  lease: Lease,
+  options: { readonly delayMs: number; readonly isNoAttempt: boolean },
 ): Promise<void> {
-  await database.query(
-    `UPDATE fine_tuning_jobs SET lease_until = NULL, lease_owner = NULL, estimated_finish = NULL,
-        attempts = CASE WHEN $4::boolean THEN greatest(0, attempts - 1) ELSE attempts END,
-        available_at = now() + $3::float8 * interval '1 millisecond'
-      WHERE id = $1 AND lease_token = $2`,
-    [jobId, token, delayMs, isNoAttempt],
-  );
-}
-
-/** Ends every lease there is. Only for a database that no other process can use. */
-export async function voidTuningLeases(database: Queryable): Promise<void> {
-  await database.query("UPDATE fine_tuning_jobs SET lease_until = NULL WHERE lease_until IS NOT NULL");
+  await database.transaction(async (transaction) => {
+    await transaction.query("UPDATE fine_tuning_jobs SET estimated_finish = NULL WHERE id = $1 AND lease_token = $2", [
+      lease.jobId,
+      lease.token,
+    ]);
+    await releaseLease(transaction, tuningTables, lease, options);
+  });
 }
 
 /** The files are fit to train on: the job waits for its turn. False where the lease is lost or the job was stopped. */
 export async function commitValidated(
   database: Database,
-  { jobId, token }: TuningLease,
+  { jobId, token }: Lease,
   hyperparameters: Hyperparameters<number>,
-  events: readonly NewTuningEvent[],
+  events: readonly NewWorkEvent[],
 ): Promise<boolean> {
   return database.transaction(async (transaction) => {
     const held = await transaction.query(
@@ -86,7 +37,7 @@ export async function commitValidated(
         WHERE id = $1 AND lease_token = $2 AND status IN ('validating_files', 'paused') RETURNING id`,
       [jobId, token, toJsonText(hyperparameters)],
     );
-    for (const event of held.length > 0 ? events : []) await addEvent(transaction, jobId, event);
+    for (const event of held.length > 0 ? events : []) await addEvent(transaction, tuningTables, jobId, event);
     return held.length > 0;
   });
 }
@@ -94,10 +45,10 @@ export async function commitValidated(
 /** The training has begun, or goes on. */
 export async function commitStarted(
   database: Database,
-  { jobId, token }: TuningLease,
+  { jobId, token }: Lease,
   steps: number,
   trainedTokens: number,
-  event: NewTuningEvent,
+  event: NewWorkEvent,
 ): Promise<void> {
   await database.transaction(async (transaction) => {
     const moved = await transaction.query(
@@ -106,7 +57,7 @@ export async function commitStarted(
         WHERE id = $1 AND lease_token = $2 AND status IN ('queued', 'running') RETURNING id`,
       [jobId, token, steps, trainedTokens],
     );
-    if (moved.length > 0) await addEvent(transaction, jobId, event);
+    if (moved.length > 0) await addEvent(transaction, tuningTables, jobId, event);
   });
 }
 
@@ -121,9 +72,9 @@ export interface TuningStep {
 /** What a step came to, with its event. A step that was told before, by a run that was broken off, is left as it was. */
 export async function commitStep(
   database: Queryable,
-  { jobId, token }: TuningLease,
+  { jobId, token }: Lease,
   { step, steps, trainLoss, validLoss, remainingMs }: TuningStep,
-  { level, message, data }: NewTuningEvent,
+  { level, message, data }: NewWorkEvent,
 ): Promise<void> {
   await database.query(
     `WITH job AS (
@@ -143,13 +94,13 @@ export interface TuningEnd {
   /** Its row is written with the end; its bytes lie there already. */
   readonly resultFile: NewFile | null;
   readonly bestStep: number | null;
-  readonly events: readonly NewTuningEvent[];
+  readonly events: readonly NewWorkEvent[];
 }
 
 /** Ends a job; false where the lease is lost or the job was cancelled, and then nothing is written. */
 export async function endTuningJob(
   database: Database,
-  { jobId, token }: TuningLease,
+  { jobId, token }: Lease,
   { status, error, resultFile, bestStep, events }: TuningEnd,
 ): Promise<boolean> {
   return database.transaction(async (transaction) => {
@@ -168,7 +119,7 @@ export async function endTuningJob(
     );
     if (held.length === 0) return false;
     if (resultFile !== null) await insertFile(transaction, resultFile);
-    for (const event of events) await addEvent(transaction, jobId, event);
+    for (const event of events) await addEvent(transaction, tuningTables, jobId, event);
     return true;
   });
 }
