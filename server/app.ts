@@ -13,6 +13,7 @@ import { reportError } from "./report-error.ts";
 import { chatRoutes } from "./routes/chat.ts";
 import { fileRoutes } from "./routes/files.ts";
 import { fineTuningRoutes } from "./routes/fine-tuning.ts";
+import { loopRoutes } from "./routes/loops.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { opsRoutes } from "./routes/ops.ts";
 import { selfplayJobRoutes } from "./routes/selfplay-jobs.ts";
@@ -46,6 +47,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route("/", chatRoutes(deps));
   app.route("/", fileRoutes(deps));
   app.route("/", fineTuningRoutes(deps));
+  app.route("/", loopRoutes(deps));
   app.route("/", selfplayRoutes(deps));
   app.route("/", selfplayJobRoutes(deps));
   app.route("/", selfplayQualityRoutes(deps));

@@ -61,6 +61,7 @@ export async function startServer(
   }
 
   const url = urlOf(server.address() as AddressInfo);
+  services.loops.listening(url);
   for (const model of catalog.ready().models) log.info("serving", { ...model });
   const scanning = new AbortController();
   if (catalog.loader !== undefined) scanModelFolders(catalog.loader, config.rescanS, scanning.signal);

@@ -103,6 +103,7 @@ export const metricDefinitions = {
     ["status"],
     "Fine-tuning jobs in the store, by status; those of other gateways on it included.",
   ),
+  loops: gauge(["status"], "Loops in the store, by status; those of other gateways on it included."),
   fine_tuning_step: gauge(["model"], "Step that the training here has come to, by the model that is tuned."),
   fine_tuning_steps: gauge(["model"], "Steps that it will have."),
   fine_tuning_loss: gauge(["model", "split"], "Its last loss, nats a token: `train` or `validation`."),

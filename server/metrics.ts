@@ -2,6 +2,7 @@
 // It is what the runtime reports to (EngineObserver). It does not decide what a request's outcome was: request-meter.ts does.
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import type { EngineObserver, EngineSequenceEnd, EngineState, ModelInfo, ModelRole } from "../runtime/chat-model.ts";
+import type { LoopFigures } from "./loops/records.ts";
 import type { TuningFigures, TuningProgress } from "./tuning/records.ts";
 import type { UpstreamAccountView, UpstreamLedger } from "./upstream/ledger.ts";
 import { type MetricDefinition, type MetricName, metricDefinitions, metricPrefix } from "./metrics-table.ts";
@@ -25,6 +26,8 @@ export interface Metrics {
   watchUpstreams(ledger: UpstreamLedger): void;
   /** Where the figures of fine-tuning are asked for. */
   watchTuning(figures: TuningFigures): void;
+  /** Where the figures of loops are asked for. */
+  watchLoops(figures: LoopFigures): void;
   requestEnded(model: ModelInfo, endpoint: Endpoint, outcome: RequestOutcome): void;
   requestRejected(model: ModelInfo, endpoint: Endpoint, reason: RejectionReason): void;
   textGap(model: ModelInfo, gapMs: number): void;
@@ -121,16 +124,21 @@ export function createMetrics({ version, hasProcessMetrics }: MetricsOptions): M
   upstreamMetric("upstream_requests_waiting", ({ concurrency }) => [[{}, concurrency.waiting]]);
 
   let tuning: TuningFigures | null = null;
-  const tuningJobs = () =>
+  let loops: LoopFigures | null = null;
+  const statusGauge = (
+    name: "fine_tuning_jobs" | "loops",
+    read: () => Promise<ReadonlyMap<string, number>> | undefined,
+  ) =>
     new Gauge({
-      ...common("fine_tuning_jobs"),
+      ...common(name),
       async collect() {
-        const counts = await tuning?.counts();
+        const counts = await read();
         this.reset();
         for (const [labels, value] of each("status", counts ?? new Map())) this.set(labels, value);
       },
     });
-  tuningJobs();
+  statusGauge("fine_tuning_jobs", () => tuning?.counts());
+  statusGauge("loops", () => loops?.counts());
   /** Of the job that is trained when somebody looks. */
   const trainingGauge = (
     name: MetricName,
@@ -241,6 +249,9 @@ export function createMetrics({ version, hasProcessMetrics }: MetricsOptions): M
     },
     watchTuning(figures) {
       tuning = figures;
+    },
+    watchLoops(figures) {
+      loops = figures;
     },
     requestEnded: ({ id, role }, endpoint, outcome) => requests.inc({ model: id, role, endpoint, outcome }),
     requestRejected: ({ id, role }, endpoint, reason) => rejections.inc({ model: id, role, endpoint, reason }),

@@ -5,6 +5,8 @@ import { FileService } from "./files/file-service.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { ModelCatalog } from "./model-catalog.ts";
+import { LoopService } from "./loops/loop-service.ts";
+import type { LoopCommandOf } from "./loops/loop-command.ts";
 import { JobService } from "./selfplay/jobs/job-service.ts";
 import { Store } from "./store/store.ts";
 import type { CommandOf } from "./tuning/tune-command.ts";
@@ -16,6 +18,7 @@ export interface Services {
   /** Self-play jobs. */
   readonly jobs: JobService;
   readonly tuning: TuningService;
+  readonly loops: LoopService;
   /** Goes on with what an earlier process left. Throws StoreError. */
   start(): Promise<void>;
   /** Begins nothing more and lets what runs come to a good end until `stop` says otherwise. */
@@ -31,30 +34,36 @@ export interface ServiceDeps {
   readonly metrics: Metrics;
 }
 
-/** Opens and starts nothing yet. `tuneCommand` stands in for what trains, in tests. */
-export function createServices(deps: ServiceDeps, tuneCommand?: CommandOf): Services {
+/** What stands in for the programs that are started, in tests. */
+export interface Commands {
+  readonly tune?: CommandOf;
+  readonly loop?: LoopCommandOf;
+}
+
+/** Opens and starts nothing yet. */
+export function createServices(deps: ServiceDeps, commands: Commands = {}): Services {
   const store = new Store(deps.config, deps.log);
   const files = new FileService({ ...deps, store });
   const jobs = new JobService({ ...deps, store });
-  const tuning = new TuningService({
-    ...deps,
-    files,
-    store,
-    turn: new DeviceTurn(),
-    ...(tuneCommand === undefined ? {} : { commandOf: tuneCommand }),
-  });
+  const turn = new DeviceTurn();
+  const shared = { ...deps, files, store, turn };
+  const tuning = new TuningService({ ...shared, ...commandIn(commands.tune) });
+  const loops = new LoopService({ ...shared, jobs, ...commandIn(commands.loop) });
   deps.metrics.watchTuning(tuning);
+  deps.metrics.watchLoops(loops);
   return {
     files,
     jobs,
     tuning,
+    loops,
     async start() {
       await jobs.start();
       await files.start();
       await tuning.start();
+      await loops.start();
     },
     async drain(stop) {
-      await Promise.all([jobs.drain(stop), tuning.drain(stop)]);
+      await Promise.all([jobs.drain(stop), tuning.drain(stop), loops.drain(stop)]);
     },
     async close() {
       await files.close();
@@ -63,3 +72,5 @@ export function createServices(deps: ServiceDeps, tuneCommand?: CommandOf): Serv
     },
   };
 }
+
+const commandIn = <C>(commandOf: C | undefined) => (commandOf === undefined ? {} : { commandOf });

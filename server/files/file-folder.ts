@@ -23,6 +23,11 @@ export class FileFolder {
   }
 
   /** Where the bytes of a stored file are. */
+  /** Where all of them lie. */
+  get root(): string {
+    return this.#folder;
+  }
+
   path(id: string): string {
     return join(this.#folder, id);
   }

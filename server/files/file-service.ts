@@ -100,7 +100,8 @@ export class FileService {
     await this.retrieve(id);
     const user = await deleteFile(await this.#database(), id);
     if (user === null) return this.folder.remove(id);
-    const message = `The file '${id}' is in use by the fine-tuning job '${user}': cancel the job before the file is deleted.`;
+    const what = user.startsWith("loop_") ? "loop" : "fine-tuning job";
+    const message = `The file '${id}' is in use by the ${what} '${user}': cancel it before the file is deleted.`;
     throw new ApiError(409, message, { param: "id", code: "file_in_use" });
   }
 

@@ -43,7 +43,7 @@ export async function listFiles(
   return rows.map(toFile);
 }
 
-/** Removes a row, or returns the id of a fine-tuning job that still needs the file. */
+/** Removes a row, or returns the id of a fine-tuning job or loop that still needs the file. */
 export async function deleteFile(database: Database, id: string): Promise<string | null> {
   return database.transaction(async (transaction) => {
     // A job that is being created holds its files meanwhile: it is seen by the next statement.
@@ -52,7 +52,12 @@ export async function deleteFile(database: Database, id: string): Promise<string
       `SELECT id FROM fine_tuning_jobs WHERE (training_file = $1 OR validation_file = $1) AND ${isOpen} LIMIT 1`,
       [id],
     );
-    if (user !== undefined) return user.id;
+    const [loop] = await transaction.query<{ id: string }>(
+      `SELECT id FROM loops WHERE heldout_files ? $1 AND ${isOpenLoop} LIMIT 1`,
+      [id],
+    );
+    const needs = user ?? loop;
+    if (needs !== undefined) return needs.id;
     await transaction.query("DELETE FROM files WHERE id = $1", [id]);
     return null;
   });
@@ -63,6 +68,7 @@ export async function deleteExpired(database: Queryable): Promise<readonly strin
   const rows = await database.query<{ id: string }>(
     `DELETE FROM files WHERE NOT ${isCurrent} AND NOT EXISTS (
         SELECT FROM fine_tuning_jobs WHERE (training_file = files.id OR validation_file = files.id) AND ${isOpen})
+        AND NOT EXISTS (SELECT FROM loops WHERE heldout_files ? files.id AND ${isOpenLoop})
       RETURNING id`,
   );
   return rows.map(({ id }) => id);
@@ -76,6 +82,7 @@ export async function knownFiles(database: Queryable, ids: readonly string[]): P
 
 /** Of a fine-tuning job. */
 const isOpen = "status NOT IN ('succeeded', 'failed', 'cancelled')";
+const isOpenLoop = "status IN ('queued', 'running', 'paused')";
 
 const isCurrent = "(expires_at IS NULL OR expires_at > now())";
 

@@ -55,6 +55,11 @@ export function modelRoutes({ catalog, log, services }: AppDeps): Hono<AppEnv> {
       const message = `The model \`${excerpt(id)}\` is needed by the fine-tuning job '${tuning}': cancel it before the model is deleted.`;
       throw new ApiError(409, message, { param: "model", code: "model_in_use" });
     }
+    const loop = await services.loops.findLoopOf(id);
+    if (loop !== null) {
+      const message = `The model \`${excerpt(id)}\` is needed by the loop '${loop}': cancel it before the model is deleted.`;
+      throw new ApiError(409, message, { param: "model", code: "model_in_use" });
+    }
     if (loader === undefined || !(await loader.remove(id))) throw modelNotFound(id);
     return c.json({ id, object: "model", deleted: true });
   });

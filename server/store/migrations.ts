@@ -211,4 +211,56 @@ export const migrations: readonly Migration[] = [
       )`,
     ],
   },
+  {
+    name: "loops",
+    statements: [
+      `CREATE TABLE loops (
+        id text PRIMARY KEY,
+        status text NOT NULL DEFAULT 'queued'
+          CHECK (status IN ('queued', 'running', 'paused', 'completed', 'failed', 'cancelled')),
+        name text NOT NULL,
+        rounds integer NOT NULL,
+        plan jsonb NOT NULL,
+        heldout_files jsonb NOT NULL,
+        models jsonb NOT NULL,
+        metadata jsonb,
+        round integer NOT NULL DEFAULT 0,
+        step text,
+        progress text,
+        selfplay_job text,
+        error text,
+        last_event bigint NOT NULL DEFAULT 0,
+        attempts integer NOT NULL DEFAULT 0,
+        available_at timestamptz NOT NULL DEFAULT now(),
+        lease_owner text,
+        lease_token bigint NOT NULL DEFAULT 0,
+        lease_until timestamptz,
+        created_at timestamptz NOT NULL DEFAULT now(),
+        started_at timestamptz,
+        finished_at timestamptz
+      )`,
+      `CREATE INDEX loops_by_age ON loops (created_at, id)`,
+      `CREATE TABLE loop_events (
+        job_id text NOT NULL REFERENCES loops ON DELETE CASCADE,
+        id bigint NOT NULL,
+        level text NOT NULL,
+        type text NOT NULL,
+        message text NOT NULL,
+        data jsonb,
+        created_at timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (job_id, id)
+      )`,
+      // The reports stand here as well as in the loop's folder: another gateway on the same database has no such folder.
+      `CREATE TABLE loop_rounds (
+        loop_id text NOT NULL REFERENCES loops ON DELETE CASCADE,
+        round integer NOT NULL,
+        accepted jsonb NOT NULL,
+        report_json text NOT NULL,
+        report_markdown text NOT NULL,
+        report_html text NOT NULL,
+        ended_at timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (loop_id, round)
+      )`,
+    ],
+  },
 ];

@@ -2,6 +2,13 @@
 // The compiler asks for words for every field.
 import { chatCompletionSchema } from "../../server/openai/schema.ts";
 import { type SamplingBody, type SelfplayBody, selfplaySchema } from "../../server/selfplay/schema.ts";
+import { HANDED_ON } from "../../training/loop/loop-flags.ts";
+import {
+  type LoopBody,
+  fieldOf,
+  loopSchema,
+  selfplayFields as loopSelfplayFields,
+} from "../../server/loops/loop-schema.ts";
 import { type TuningBody, tuningSchema } from "../../server/tuning/tuning-schema.ts";
 import { code, markdownTable } from "./markdown.ts";
 
@@ -80,6 +87,28 @@ const tuningFields: Readonly<Record<keyof TuningBody, string | null>> = {
   role: "Ours: whose turns are trained. The model's own role, and no other yet.",
 };
 
+const loopFields: Readonly<Record<keyof LoopBody, string>> = {
+  rounds: "Rounds in all.",
+  count: "Dialogues of a round.",
+  user: "Who plays the user in the first round: the id of a served model with a folder here. Default: as in a self-play job.",
+  assistant: "Who plays the assistant.",
+  role: "Whose model is trained: `user`, `assistant` or `both` (default).",
+  heldout_files:
+    "Ids of uploads with the purpose `fine-tune`: human dialogues that no training saw, in any format that `npm run export` reads.",
+  heldout_limit: "At most so many dialogues of each of them.",
+  name: "In the ids of accepted models, `ft:MODEL:NAME-ROUND`: up to 40 letters, digits, `.`, `_` and `-`. Default: eight letters by chance.",
+  seed: "Decides the dialogues, the order of examples and the intervals. Default 1.",
+  max_turns: "Most rounds of a dialogue.",
+  selfplay: "",
+  filter:
+    "What is kept: `stop_reasons`, `least_rounds` (2), `least_characters` (1), `most_characters`, `without` (names of rules to leave out).",
+  gate: "What a model needs to be accepted: `rule` (`not-worse`, `better` or `any`), `margin` in bits a byte (0.01), `least_pairs` (20).",
+  learn_end: "Whether the user model also learns to end dialogues that came to their end.",
+  holdout: "Share of the kept dialogues that only chooses the best weights. Default 0.05.",
+  training: "",
+  metadata: "Up to 16 texts of your own.",
+};
+
 const samplingFields: Readonly<Record<keyof SamplingBody, true>> = {
   temperature: true,
   top_p: true,
@@ -134,6 +163,22 @@ export function tuningFieldsTable(): string {
     [...served, [refused.join(", "), "Not served: 400 with `param`."], ["any other", "Ignored, as OpenAI does."]],
   );
 }
+
+/** Fields of a request for a loop. */
+export function loopFieldsTable(): string {
+  sameKeys(loopFields, loopSchema.shape);
+  const lists: Readonly<Record<string, string>> = {
+    selfplay: `Further fields of the request for each round's [self-play job](jobs.md): ${names(loopSelfplayFields)}.`,
+    training: `Flags of \`npm run train\` with \`--recipe onnx\`: ${names(Object.fromEntries(HANDED_ON.map((flag) => [fieldOf(flag), true])))}.`,
+  };
+  const rows = Object.entries(loopFields).map(([field, words]) => [code(field), words || (lists[field] ?? "")]);
+  return markdownTable(
+    ["Field", "Meaning"],
+    [...rows, ["any other", "400: a mistyped field would silently change the data."]],
+  );
+}
+
+const names = (fields: object) => Object.keys(fields).map(code).join(", ");
 
 function sameKeys(described: object, known: object): void {
   const names = Object.keys(known);

@@ -5,7 +5,7 @@ import { metricsTable } from "../../server/metrics-table.ts";
 import { exportFormatsTable } from "./export-formats.ts";
 import { endpointsTable } from "./endpoints.ts";
 import { engineErrorsTable, requestErrorsTable } from "./errors.ts";
-import { chatFieldsTable, selfplayFieldsTable, tuningFieldsTable } from "./fields.ts";
+import { chatFieldsTable, loopFieldsTable, selfplayFieldsTable, tuningFieldsTable } from "./fields.ts";
 import { replaceTable } from "./markdown.ts";
 import { finishReasonsTable, stopReasonsTable } from "./stop-reasons.ts";
 
@@ -26,6 +26,9 @@ export const documents: Readonly<Record<string, Tables>> = {
   },
   "docs/fine-tuning.md": {
     "fine-tuning fields": tuningFieldsTable,
+  },
+  "docs/loop.md": {
+    "loop fields": loopFieldsTable,
   },
   "docs/exports.md": {
     "export formats": exportFormatsTable,

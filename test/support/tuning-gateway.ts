@@ -1,4 +1,4 @@
-// A gateway whose trainings are scripted: the real store, files, routes and processes, and OpenAI's client without a socket.
+// A gateway whose trainings and loops are scripted: the real store, files, routes and processes, and OpenAI's client without a socket.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import OpenAI from "openai";
@@ -7,13 +7,16 @@ import type { Config } from "../../server/config.ts";
 import { createLifecycle } from "../../server/lifecycle.ts";
 import { createLog } from "../../server/log.ts";
 import type { ModelCatalog } from "../../server/model-catalog.ts";
+import type { LoopCommandOf } from "../../server/loops/loop-command.ts";
 import { createServices } from "../../server/services.ts";
 import { type CommandOf, tuneCommand } from "../../server/tuning/tune-command.ts";
 import { scriptedCatalog, testConfig, testMetrics } from "./app-harness.ts";
 import { scriptedModel } from "./scripted-model.ts";
+import type { LoopPace } from "./scripted-loop-cli.ts";
 import type { Pace } from "./scripted-tuning-cli.ts";
 
 const program = join(import.meta.dirname, "scripted-tuning-cli.ts");
+const loopProgram = join(import.meta.dirname, "scripted-loop-cli.ts");
 const usergpt = join(import.meta.dirname, "..", "..", "models", "usergpt");
 
 const commandOf: CommandOf = (part, jobFile) => {
@@ -22,8 +25,17 @@ const commandOf: CommandOf = (part, jobFile) => {
   return { program: process.execPath, args: [program, part, jobFile] };
 };
 
+const loopCommandOf: LoopCommandOf = (flags, place) => ({
+  program: process.execPath,
+  args: [loopProgram, ...flags],
+  ...place,
+});
+
 /** A served model that was fine-tuned before. */
 export const tunedBefore = "ft:usergpt:realchat:first:aaaaaaaa";
+
+/** One that a loop made. */
+const loopedBefore = "ft:usergpt:earlier-2";
 
 export interface TuningGateway {
   readonly client: OpenAI;
@@ -40,15 +52,21 @@ export interface TuningGateway {
 }
 
 /** Begins to work at once. `pace` is that of all trainings until another is set. */
-export async function tuningGateway(pace: Partial<Pace> = {}, over: Partial<Config> = {}): Promise<TuningGateway> {
+export async function tuningGateway(
+  pace: Partial<Pace> = {},
+  over: Partial<Config> = {},
+  localModels: readonly string[] = ["usergpt", tunedBefore],
+): Promise<TuningGateway> {
   const config = testConfig(over);
   setPace(config, pace);
+  setLoopPace(config, {});
   const loaded: string[] = [];
   const removed: string[] = [];
   const model = scriptedModel({ info: { id: "usergpt", role: "user" } });
   const tuned = scriptedModel({ info: { id: tunedBefore, role: "user" } });
+  const looped = scriptedModel({ info: { id: loopedBefore, role: "user" } });
   const catalog: ModelCatalog = {
-    ...scriptedCatalog([model, tuned, scriptedModel()]),
+    ...scriptedCatalog([model, tuned, scriptedModel(), looped]),
     loader: {
       load: (id) => {
         if (id.includes(":unloadable:")) return Promise.reject(new Error("The model folder is broken."));
@@ -59,7 +77,7 @@ export async function tuningGateway(pace: Partial<Pace> = {}, over: Partial<Conf
         removed.push(id);
         return Promise.resolve(true);
       },
-      folderOf: (id) => Promise.resolve(id === "usergpt" || id === tunedBefore ? usergpt : null),
+      folderOf: (id) => Promise.resolve(localModels.includes(id) ? usergpt : null),
       refresh: () => Promise.resolve(),
       watch: () => {},
     },
@@ -67,7 +85,7 @@ export async function tuningGateway(pace: Partial<Pace> = {}, over: Partial<Conf
   const lines: string[] = [];
   const log = createLog("error", (line) => lines.push(line));
   const metrics = testMetrics();
-  const services = createServices({ catalog, config, log, metrics }, commandOf);
+  const services = createServices({ catalog, config, log, metrics }, { tune: commandOf, loop: loopCommandOf });
   const app = createApp({ catalog, config, lifecycle: createLifecycle(), log, metrics, services });
   const client = new OpenAI({
     baseURL: "http://gateway/v1",
@@ -76,6 +94,7 @@ export async function tuningGateway(pace: Partial<Pace> = {}, over: Partial<Conf
     fetch: async (input, init) => app.request(input, init),
   });
   await services.start();
+  services.loops.listening("http://gateway");
   let stopping: Promise<void> | null = null;
   const stopNow = async () => {
     await services.drain(AbortSignal.abort());
@@ -98,6 +117,13 @@ export function setPace({ dataFolder }: Config, pace: Partial<Pace>): void {
   const folder = join(dataFolder, "tuning");
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "pace.json"), JSON.stringify({ steps: 6, stepMs: 1, checkpointEvery: 2, ...pace }));
+}
+
+/** Of loops, from now on. */
+export function setLoopPace({ dataFolder }: Config, pace: Partial<LoopPace>): void {
+  const folder = join(dataFolder, "loops");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "pace.json"), JSON.stringify({ stepMs: 5, ...pace }));
 }
 
 /** Ids of the models whose training was started, once for each time. */

@@ -28,7 +28,9 @@ export async function runLoop(
       const done = await readRecord(folder);
       models = done?.ends ? modelsOf(run, done.ends) : await runRound(run, round, models, hooks, signal);
       const record = await readRecord(folder);
-      if (record !== null) records.push(record);
+      if (record === null) continue;
+      records.push(record);
+      hooks.onRoundEnd?.(record);
     }
     return records;
   } finally {

@@ -16,7 +16,10 @@ export async function playRound(
   round: number,
   models: LoopModels,
   path: string,
-  surroundings: Surroundings & { readonly onProgress: (done: number, total: number) => void },
+  surroundings: Surroundings & {
+    readonly onProgress: (done: number, total: number) => void;
+    readonly onSelfplayJob?: (id: string) => void;
+  },
   signal: AbortSignal,
 ): Promise<StepResult> {
   const { options } = run;
@@ -31,6 +34,7 @@ export async function playRound(
       seed: roundSeed(options.seed, round),
     };
     const { id } = await findOrCreateJob(gateway, body, { loop: run.runId, round: String(round) }, signal);
+    surroundings.onSelfplayJob?.(id);
     const ended = await untilEnded(
       gateway,
       id,

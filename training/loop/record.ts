@@ -56,6 +56,12 @@ export async function readRecord(folder: string): Promise<RoundRecordJson | null
   }
 }
 
+/** The ids of the models that were accepted in a round. */
+export function acceptedIn({ steps }: RoundRecordJson): string[] {
+  const served = Object.values(steps).flatMap(({ outputs }) => Object.keys(outputs));
+  return served.flatMap((name) => /^served (.+)$/.exec(name)?.[1] ?? []);
+}
+
 export class RoundRecord {
   readonly #runFolder: string;
   readonly #folder: string;

@@ -13,7 +13,14 @@ import { openGateway, type Surroundings } from "./gateway.ts";
 import { type HeldOutReport, scoreRole } from "./held-out-scores.ts";
 import { measureRound } from "./measure-round.ts";
 import { playRound } from "./play.ts";
-import { type Hashes, type ModelPair, RoundRecord, type StepRecord, type StepResult } from "./record.ts";
+import {
+  type Hashes,
+  type ModelPair,
+  RoundRecord,
+  type RoundRecordJson,
+  type StepRecord,
+  type StepResult,
+} from "./record.ts";
 import { writeReport } from "./report.ts";
 import { acceptedId, type LoopModel, type LoopModels, type Run, SETTINGS_FILE } from "./run.ts";
 import { loadModel } from "./selfplay-job.ts";
@@ -25,6 +32,12 @@ export interface RoundHooks extends Surroundings {
   readonly onNote: (sentence: string) => void;
   /** The latest of many: dialogues that are played, steps that are trained. */
   readonly onProgress: (text: string) => void;
+  /** A step begins. */
+  readonly onStepBegin?: (round: number, step: string) => void;
+  /** The self-play job of the round, once it is there. */
+  readonly onSelfplayJob?: (id: string) => void;
+  /** A round is over, or was when the loop went on. */
+  readonly onRoundEnd?: (record: RoundRecordJson) => void;
   /** For tests: between the end of a step and its place in the record, and behind that. */
   readonly onStep?: (name: string, moment: "made" | "recorded") => void;
 }
@@ -48,6 +61,7 @@ export async function runRound(
     const isNew = record.json.steps[name] === undefined;
     const done = await record.step(name, { ...settings, ...inputs }, async () => {
       hooks.onNote(`round ${round}: ${name}`);
+      hooks.onStepBegin?.(round, name);
       const made = await make();
       hooks.onStep?.(name, "made");
       return made;

@@ -97,9 +97,13 @@ export async function openRun(options: LoopOptions, signal: AbortSignal): Promis
 
 /** What an accepted model of a round is called: after the model that the run began with, whatever was accepted between. */
 export function acceptedId({ options, start }: Pick<Run, "options" | "start">, role: ModelRole, round: number): string {
-  const { id } = start[role];
-  const base = /^ft:([^:]+)/.exec(id)?.[1] ?? id;
-  return `ft:${base}:${options.name}-${round}`;
+  return acceptedName(start[role].id, options.name, round);
+}
+
+/** The same of a run that has not begun. */
+export function acceptedName(startId: string, name: string, round: number): string {
+  const base = /^ft:([^:]+)/.exec(startId)?.[1] ?? startId;
+  return `ft:${base}:${name}-${round}`;
 }
 
 /** A model folder as it is now. Throws EngineError("bad_model"). */

@@ -26,6 +26,16 @@ export type Metadata = Readonly<Record<string, string>>;
 /** What a gateway refuses, or an answer that is none; the message is a sentence. */
 export class GatewayError extends Error {
   override readonly name = "GatewayError";
+  /** Whether it would be the same again: a gateway that is out of reach, or busy, may be back. */
+  readonly isFinal: boolean;
+
+  constructor(
+    message: string,
+    { isFinal = true, cause }: { readonly isFinal?: boolean; readonly cause?: unknown } = {},
+  ) {
+    super(message, { cause });
+    this.isFinal = isFinal;
+  }
 }
 
 /** The job with these metadata; created from `body` where there is none. */
@@ -110,14 +120,15 @@ async function ask(gateway: Gateway, path: string, init: RequestInit, signal: Ab
       if (response.ok) return response;
       const answer = errorSchema.safeParse(await response.json().catch(() => null));
       const message = answer.success ? answer.data.error.message : `it answered with status ${response.status}`;
-      throw new GatewayError(`${gateway.url} refuses: ${message}`);
+      const isFinal = response.status < 500 && response.status !== 429;
+      throw new GatewayError(`${gateway.url} refuses: ${message}`, { isFinal });
     } catch (error) {
       if (signal.aborted || error instanceof GatewayError) throw error;
       const reason = gateway.ending();
-      if (reason !== null) throw new GatewayError(reason, { cause: error });
+      if (reason !== null) throw new GatewayError(reason, { isFinal: false, cause: error });
       // Only what changes nothing may be asked again: another answer to a POST might have been on its way.
       if (attempt >= mostRetries || init.method === "POST") {
-        throw new GatewayError(`${gateway.url} cannot be reached`, { cause: error });
+        throw new GatewayError(`${gateway.url} cannot be reached`, { isFinal: false, cause: error });
       }
       await sleep(retryMs, null, { signal });
     }
