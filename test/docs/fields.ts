@@ -168,8 +168,8 @@ export function tuningFieldsTable(): string {
 export function loopFieldsTable(): string {
   sameKeys(loopFields, loopSchema.shape);
   const lists: Readonly<Record<string, string>> = {
-    selfplay: `Further fields of the request for each round's [self-play job](jobs.md): ${names(loopSelfplayFields)}.`,
-    training: `Flags of \`npm run train\` with \`--recipe onnx\`: ${names(Object.fromEntries(HANDED_ON.map((flag) => [fieldOf(flag), true])))}.`,
+    selfplay: `Further fields of the request for each round's [self-play job](jobs.md): ${codes(loopSelfplayFields)}.`,
+    training: `Flags of \`npm run train\` with \`--recipe onnx\`: ${codes(Object.fromEntries(HANDED_ON.map((flag) => [fieldOf(flag), true])))}.`,
   };
   const rows = Object.entries(loopFields).map(([field, words]) => [code(field), words || (lists[field] ?? "")]);
   return markdownTable(
@@ -178,7 +178,7 @@ export function loopFieldsTable(): string {
   );
 }
 
-const names = (fields: object) => Object.keys(fields).map(code).join(", ");
+const codes = (fields: object) => Object.keys(fields).map(code).join(", ");
 
 function sameKeys(described: object, known: object): void {
   const names = Object.keys(known);

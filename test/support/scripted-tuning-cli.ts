@@ -4,8 +4,8 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } fr
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TuneJob } from "../../training/tune/tune-job.ts";
+import { waitForFolder } from "../../runtime/folder-lock.ts";
 import { modelFolderName } from "../../runtime/model-id.ts";
-import { lockRun } from "../../training/tune/run-lock.ts";
 
 export interface Pace {
   readonly steps: number;
@@ -41,7 +41,7 @@ async function main(): Promise<number> {
   const stop = () => (isStopped = pace.isDeaf !== true);
   process.on("SIGTERM", stop);
   process.stdin.on("end", stop).on("error", stop).resume();
-  await lockRun(job.workFolder, AbortSignal.timeout(60_000));
+  await waitForFolder(job.workFolder, AbortSignal.timeout(60_000));
   appendFileSync(join(job.workFolder, "..", "started.txt"), `${job.id}\n`);
   if (existsSync(at("log.jsonl"))) process.stdout.write(readFileSync(at("log.jsonl")));
   const first = existsSync(at("checkpoint")) ? Number(readFileSync(at("checkpoint"), "utf8")) : 0;

@@ -2,7 +2,7 @@
 // What a round does is round.ts's.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { lockFolder } from "../../runtime/folder-lock.ts";
+import { lockFolder, waitForFolder } from "../../runtime/folder-lock.ts";
 import { modelFolderName } from "../../runtime/model-id.ts";
 import { FlagError } from "../prepare/flags.ts";
 import type { LoopOptions } from "./options.ts";
@@ -10,14 +10,20 @@ import { type ModelPair, readRecord, type RoundRecordJson } from "./record.ts";
 import { roundFolder, type RoundHooks, runRound } from "./round.ts";
 import { type LoopModels, openRun, type Run } from "./run.ts";
 
+export interface LoopHooks extends RoundHooks {
+  /** Whether another loop at work in the folder is waited for, which may be one that is just ending; else it is a FlagError. */
+  readonly isWaiting?: boolean;
+}
+
 /** Runs every round that is not done, and resolves to the records of all. Throws what the steps throw; --resume goes on from there. */
 export async function runLoop(
   options: LoopOptions,
-  hooks: RoundHooks,
+  hooks: LoopHooks,
   signal: AbortSignal,
 ): Promise<readonly RoundRecordJson[]> {
   await mkdir(options.runFolder, { recursive: true });
-  const unlock = lockFolder(options.runFolder);
+  const unlock =
+    hooks.isWaiting === true ? await waitForFolder(options.runFolder, signal) : lockFolder(options.runFolder);
   if (unlock === null) throw new FlagError(`another loop is at work in ${options.runFolder}`);
   try {
     const run = await openRun(options, signal);

@@ -32,6 +32,8 @@ async function main(args: readonly string[]): Promise<number> {
     if (command.kind !== "loop") throw new FlagError("a loop is wanted");
     const hooks = {
       environment: process.env,
+      // The process of a gateway that was killed may still be writing a checkpoint.
+      isWaiting: true,
       onNote: () => {},
       onProgress: (text: string) => say({ event: "progress", text }),
       onStepBegin: (round: number, step: string) => say({ event: "step", round, step }),

@@ -4,10 +4,10 @@
 // Exit codes: 0 done, 1 failed, 2 a file cannot be trained on, 130 interrupted and resumable.
 import { mkdir } from "node:fs/promises";
 import { constants, setPriority } from "node:os";
+import { waitForFolder } from "../../runtime/folder-lock.ts";
 import { recipeTrainer } from "../train/train.ts";
 import type { TuneEvent } from "./events.ts";
 import { InvalidChats } from "./export-chats.ts";
-import { lockRun } from "./run-lock.ts";
 import { prepareTuning, runTuning } from "./tune.ts";
 import { readTuneJob } from "./tune-job.ts";
 
@@ -34,7 +34,7 @@ async function main([part, file]: readonly string[]): Promise<number> {
   try {
     const job = await readTuneJob(file);
     await mkdir(job.workFolder, { recursive: true });
-    release = await lockRun(job.workFolder, abort.signal);
+    release = await waitForFolder(job.workFolder, abort.signal);
     if (part === "prepare") {
       await prepareTuning(job, say, abort.signal);
       return 0;
