@@ -9,6 +9,7 @@ import type { Log } from "../log.ts";
 import type { Database } from "../store/database.ts";
 import { addEvent } from "../work/event-rows.ts";
 import type { Claim } from "../work/lease-rows.ts";
+import { trainingThreads } from "../work/training-threads.ts";
 import { WorkProcess } from "../work/work-process.ts";
 import type { StopReason, Work } from "../work/worker.ts";
 import * as words from "./events.ts";
@@ -139,6 +140,7 @@ export class TuningRun implements Work {
       createdAt: new Date(createdAtMs).toISOString(),
       source: `Fine-tuned from ${model} by ${id}`,
       recipe,
+      threads: trainingThreads(),
       seed,
       lora: plan.lora,
       ...(hyperparameters ?? plan.hyperparameters),

@@ -26,6 +26,8 @@ const schema = z.strictObject({
   createdAt: z.string(),
   source: z.string(),
   recipe: z.enum(["onnx", "pytorch"]),
+  /** CPU threads; null for all cores. */
+  threads: z.int().positive().nullable(),
   seed: z.int().nonnegative(),
   epochs: z.union([auto, z.number().positive()]),
   /** Examples. */

@@ -79,13 +79,14 @@ async function sayAgain(log: string, say: Say): Promise<void> {
 }
 
 async function optionsOf(job: TuneJob, run: string, signal: AbortSignal): Promise<TrainOptions> {
-  const { modelFolder, id, role, outFolder, source, baseModel, createdAt, recipe } = job;
+  const { modelFolder, id, role, outFolder, source, baseModel, createdAt, recipe, threads } = job;
   if (!(await isThere(exportOf(job)))) await exportChats(job, exportOf(job), signal);
   const { counts } = JSON.parse(await readFile(join(exportOf(job), "meta.json"), "utf8")) as ExportRecord;
   const known = countsOf({ counts });
   const parameters = parametersOf(await readManifest(modelFolder));
   const args = [
     `--recipe=${recipe}`,
+    ...(threads === null ? [] : [`--threads=${threads}`]),
     `--data=${exportOf(job)}`,
     `--model=${modelFolder}`,
     `--run-folder=${run}`,
