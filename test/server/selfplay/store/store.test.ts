@@ -103,7 +103,7 @@ describe.each(["pglite", "postgresql"] as const)("on %s", (kind) => {
 
   it("migrations are applied once, by whoever comes first, and a newer database is refused", async () => {
     await database.query(
-      "DROP TABLE fine_tuning_events, fine_tuning_jobs, files, selfplay_events, selfplay_turns, selfplay_dialogues, selfplay_jobs, realchat_migrations",
+      "DROP TABLE loop_rounds, loop_events, loops, fine_tuning_events, fine_tuning_jobs, files, selfplay_events, selfplay_turns, selfplay_dialogues, selfplay_jobs, realchat_migrations",
     );
     const applied = await Promise.all([migrate(database), migrate(database), migrate(database)]);
     expect(applied.map((names) => names.length).toSorted((a, b) => a - b)).toEqual([0, 0, migrations.length]);
@@ -253,7 +253,7 @@ describe.each(["pglite", "postgresql"] as const)("on %s", (kind) => {
 
   it("a job of the first release keeps what it has, and nothing is known of its judges", async () => {
     await database.query(
-      "DROP TABLE fine_tuning_events, fine_tuning_jobs, files, selfplay_events, selfplay_turns, selfplay_dialogues, selfplay_jobs, realchat_migrations",
+      "DROP TABLE loop_rounds, loop_events, loops, fine_tuning_events, fine_tuning_jobs, files, selfplay_events, selfplay_turns, selfplay_dialogues, selfplay_jobs, realchat_migrations",
     );
     await migrate(database, migrations.slice(0, 1));
     await database.query(
