@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import koffi from "koffi";
+import { loadLibrary } from "./native-library.ts";
 import { EngineError } from "../errors.ts";
 
 export type Pointer = bigint;
@@ -77,10 +78,6 @@ export class OrtApi {
 
   constructor(libraryPath: string, expectedVersion: string | null) {
     this.libraryPath = libraryPath;
-    // koffi runs a native call on a stack of its own; the default of 128 KiB is too little for loading a graph.
-    if (koffi.config().async_stack_size !== ASYNC_STACK_BYTES) {
-      koffi.config({ async_stack_size: ASYNC_STACK_BYTES, resident_async_pools: 4 });
-    }
     const base = loadApiBase(libraryPath);
     const baseFunctions = koffi.decode(base, koffi.array(P, 2)) as Pointer[];
     const getApi = koffi.decode(baseFunctions[0], koffi.proto(P, ["uint32_t"])) as NativeFunction;
@@ -157,8 +154,6 @@ export class OrtApi {
   }
 }
 
-const ASYNC_STACK_BYTES = 2 * 1024 * 1024;
-
 /** Native memory as an ArrayBuffer, without a copy. Must not be touched after its owner is released. */
 export function viewMemory(address: Pointer, bytes: number): ArrayBuffer {
   return koffi.view(address, bytes);
@@ -220,7 +215,7 @@ const loadedLibraries: unknown[] = [];
 
 function loadApiBase(libraryPath: string): Pointer {
   try {
-    const library = koffi.load(libraryPath);
+    const library = loadLibrary(libraryPath);
     // Functions reached through the table do not keep the library: once collected, koffi would unmap their code.
     loadedLibraries.push(library);
     return library.func("OrtGetApiBase", P, [])() as Pointer;

@@ -1,10 +1,10 @@
 // Asks the NVIDIA driver how much of the first card's memory is free; ONNX Runtime's C interface does not say. It knows no provider.
-import koffi from "koffi";
+import { loadLibrary } from "./native-library.ts";
 
 /** Bytes that may still be taken on card 0; null where the driver does not say. */
 export function freeCardBytes(): number | null {
   try {
-    const driver = koffi.load("libcuda.so.1");
+    const driver = loadLibrary("libcuda.so.1");
     const call = (name: string, signature: string, ...values: unknown[]) => {
       const status = driver.func(`int ${name}(${signature})`)(...values) as number;
       if (status !== 0) throw new Error(`${name} gave ${status}`);

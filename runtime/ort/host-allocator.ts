@@ -1,7 +1,7 @@
 // Owns what the process asks of the C library's allocator. glibc gives every thread an arena of its own and keeps there
 // what was freed; a process that loads and unloads models wants few arenas, and the memory back.
 // Elsewhere than on glibc all of this does nothing.
-import koffi from "koffi";
+import { loadLibrary } from "./native-library.ts";
 
 interface HostAllocator {
   readonly limitArenas: () => void;
@@ -40,7 +40,7 @@ function findAllocator(): HostAllocator {
   const none = { limitArenas: () => {}, releaseFreed: () => {}, releaseFreedAside: () => Promise.resolve() };
   if (process.platform !== "linux") return none;
   try {
-    const library = koffi.load("libc.so.6");
+    const library = loadLibrary("libc.so.6");
     const mallopt = library.func("mallopt", "int", ["int", "int"]);
     const mallocTrim = library.func("malloc_trim", "int", ["size_t"]);
     return {

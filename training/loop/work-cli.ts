@@ -2,7 +2,7 @@
 // It says how far it is on standard output, one JSON object a line (loop-events.ts). It ends, and can go on, on SIGTERM and when its
 // standard input ends: a gateway that is gone takes its loops with it.
 // Exit codes: 0 done, 1 failed, 2 bad flags or input, 130 interrupted and resumable.
-import { constants, setPriority } from "node:os";
+import { goToBackground } from "../../runtime/ort/background.ts";
 import { EngineError } from "../../runtime/errors.ts";
 import { FlagError } from "../prepare/flags.ts";
 import { SourceError } from "../sources/source-error.ts";
@@ -13,7 +13,7 @@ import { acceptedIn, type RoundRecordJson } from "./record.ts";
 import { GatewayError } from "./selfplay-job.ts";
 
 // Whoever serves on this machine goes first. Processes that are started from here take it over.
-setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+goToBackground({ isIdle: true });
 
 const say = (event: LoopEvent) => void process.stdout.write(`${JSON.stringify(event)}\n`);
 const abort = new AbortController();

@@ -1,7 +1,7 @@
 // The recipe as a program: `node training/onnx/cli.ts --data EXPORT --base CHECKPOINT --run-folder RUN`. `npm run train` starts it.
 // Progress goes to standard output, one JSON object a line. SIGINT and SIGTERM write a checkpoint and end.
 // Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted and resumable.
-import { constants, getPriority, setPriority } from "node:os";
+import { goToBackground } from "../../runtime/ort/background.ts";
 import { EngineError } from "../../runtime/errors.ts";
 import { freeCardBytes } from "../../runtime/ort/card-memory.ts";
 import type { DeviceName } from "../../runtime/ort/device.ts";
@@ -11,7 +11,7 @@ import { runRecipe } from "./recipe.ts";
 import { Reporter } from "./reporter.ts";
 
 // Whoever serves on this machine goes first. Threads take it over from the one that makes them: so before there are any.
-setPriority(Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL));
+goToBackground({ isIdle: false });
 
 const INPUT_CODES = new Set<string>(["bad_model", "invalid_request", "device_unavailable"]);
 const abort = new AbortController();

@@ -3,7 +3,7 @@
 // standard input ends: a gateway that is gone takes its trainings with it.
 // Exit codes: 0 done, 1 failed, 2 a file cannot be trained on, 130 interrupted and resumable.
 import { mkdir } from "node:fs/promises";
-import { constants, setPriority } from "node:os";
+import { goToBackground } from "../../runtime/ort/background.ts";
 import { waitForFolder } from "../../runtime/folder-lock.ts";
 import { recipeTrainer } from "../train/train.ts";
 import type { TuneEvent } from "./events.ts";
@@ -12,7 +12,7 @@ import { prepareTuning, runTuning } from "./tune.ts";
 import { readTuneJob } from "./tune-job.ts";
 
 // Whoever serves on this machine goes first. Processes that are started from here take it over.
-setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+goToBackground({ isIdle: true });
 
 const say = (event: TuneEvent) => void process.stdout.write(`${JSON.stringify(event)}\n`);
 const abort = new AbortController();
