@@ -10,8 +10,8 @@ import type { Log } from "../log.ts";
 import type { Database } from "../store/database.ts";
 import { addEvent } from "../work/event-rows.ts";
 import { type Claim, releaseLease } from "../work/lease-rows.ts";
-import { WorkProcess } from "../work/work-process.ts";
-import type { StopReason, Work } from "../work/worker.ts";
+import { ProcessRun } from "../work/process-run.ts";
+import type { WorkCommand } from "../work/work-process.ts";
 import { commitLoopStep, commitProgress, commitRound, commitSelfplayJob, endLoop } from "./commit-rows.ts";
 import * as words from "./events.ts";
 import type { LoopCommandOf } from "./loop-command.ts";
@@ -45,71 +45,29 @@ const retryMs = 2000;
 const leastProgressMs = 500;
 const brokenOff = "the process ended without a word";
 
-export class LoopRun implements Work {
+export class LoopRun extends ProcessRun {
   readonly #context: LoopContext;
   readonly #loop: StoredLoop;
-  readonly #claim: Claim;
-  readonly #giveBack: () => void;
-  #process: WorkProcess | null = null;
-  #stopReason: StopReason | null = null;
   #progressAt = 0;
   #selfplayJob: string | null;
   #last: Extract<LoopEvent, { event: "done" | "failed" }> | null = null;
 
-  /** `giveBack` is called when nothing of it runs any more. */
   constructor(context: LoopContext, loop: StoredLoop, claim: Claim, giveBack: () => void) {
+    super(claim, giveBack);
     this.#context = context;
     this.#loop = loop;
-    this.#claim = claim;
-    this.#giveBack = giveBack;
     this.#selfplayJob = loop.selfplayJob;
   }
 
-  get jobId(): string {
-    return this.#claim.jobId;
-  }
-
-  get claim(): Claim {
-    return this.#claim;
-  }
-
-  stop(reason: StopReason): void {
-    this.#stopReason ??= reason;
-    this.#process?.stop();
-  }
-
-  kill(): void {
-    this.#process?.kill();
-  }
-
-  /** Throws what the store throws. */
-  async run(): Promise<void> {
-    try {
-      await this.#work();
-    } finally {
-      this.#giveBack();
-    }
-  }
-
-  async #work(): Promise<void> {
+  protected async describe(): Promise<WorkCommand> {
     const { commandOf, filesFolder, apiKey } = this.#context;
     const environment = { ...process.env, REALCHAT_API_KEYS: apiKey ?? "" };
-    const child = new WorkProcess(commandOf(await this.#flags(), { folder: filesFolder, environment }));
-    this.#process = child;
-    if (this.#stopReason !== null) child.stop();
-    try {
-      for await (const line of child.lines()) {
-        const event = parseLoopEvent(line);
-        if (event !== null) await this.#take(event);
-      }
-    } catch (error) {
-      // The store is gone: whoever has it back goes on after the last step that is recorded.
-      child.stop();
-      await child.ended();
-      throw error;
-    }
-    const { complaints } = await child.ended();
-    await this.#settle(complaints);
+    return commandOf(await this.#flags(), { folder: filesFolder, environment });
+  }
+
+  protected async hear(line: string): Promise<void> {
+    const event = parseLoopEvent(line);
+    if (event !== null) await this.#take(event);
   }
 
   async #flags(): Promise<string[]> {
@@ -145,23 +103,23 @@ export class LoopRun implements Work {
     const { database } = this.#context;
     switch (event.event) {
       case "step":
-        await commitLoopStep(database, this.#claim, event.round, event.step, words.stepBegun(event.round, event.step));
+        await commitLoopStep(database, this.claim, event.round, event.step, words.stepBegun(event.round, event.step));
         return;
       case "progress": {
         const now = Date.now();
         if (now - this.#progressAt < leastProgressMs) return;
         this.#progressAt = now;
-        await commitProgress(database, this.#claim, event.text);
+        await commitProgress(database, this.claim, event.text);
         return;
       }
       case "selfplay":
         this.#selfplayJob = event.job;
-        await commitSelfplayJob(database, this.#claim, event.job);
+        await commitSelfplayJob(database, this.claim, event.job);
         return;
       case "round": {
         const { round, accepted } = event;
         const reports = await this.#reports(round);
-        await commitRound(database, this.#claim, { ...event, reports }, words.roundEnded(round, accepted));
+        await commitRound(database, this.claim, { ...event, reports }, words.roundEnded(round, accepted));
         return;
       }
       case "done":
@@ -178,17 +136,17 @@ export class LoopRun implements Work {
     return { json: await read("report.json"), markdown: await read("report.md"), html: await read("report.html") };
   }
 
-  async #settle(complaints: readonly string[]): Promise<void> {
+  protected async settle(complaints: readonly string[]): Promise<void> {
     const { database, steerSelfplay } = this.#context;
-    const action = this.#stopReason === "cancelled" ? "cancel" : this.#stopReason === "paused" ? "pause" : null;
+    const action = this.stopReason === "cancelled" ? "cancel" : this.stopReason === "paused" ? "pause" : null;
     // Once more: it may have been created after the loop was stopped.
     if (action !== null && this.#selfplayJob !== null) await steerSelfplay(this.#selfplayJob, action);
-    if (this.#stopReason === "cancelled" || this.#stopReason === "lost") return;
+    if (this.stopReason === "cancelled" || this.stopReason === "lost") return;
     if (this.#last?.event === "done") {
-      await endLoop(database, this.#claim, null, words.completed());
+      await endLoop(database, this.claim, null, words.completed());
       return;
     }
-    if (this.#stopReason !== null) {
+    if (this.stopReason !== null) {
       await this.#putBack(0, true);
       return;
     }
@@ -200,13 +158,13 @@ export class LoopRun implements Work {
   }
 
   async #fail(reason: string): Promise<void> {
-    await endLoop(this.#context.database, this.#claim, reason, words.failed(reason));
+    await endLoop(this.#context.database, this.claim, reason, words.failed(reason));
   }
 
   async #retry(reason: string): Promise<void> {
     const { database, log } = this.#context;
-    log.warn("a loop broke off", { loop: this.#loop.id, reason, attempts: this.#claim.attempts });
-    if (this.#claim.attempts >= maxAttempts) {
+    log.warn("a loop broke off", { loop: this.#loop.id, reason, attempts: this.claim.attempts });
+    if (this.claim.attempts >= maxAttempts) {
       await this.#fail(`The loop broke off ${maxAttempts} times in a row: ${reason}`);
       return;
     }
@@ -215,7 +173,7 @@ export class LoopRun implements Work {
   }
 
   #putBack(delayMs: number, isNoAttempt: boolean): Promise<void> {
-    return releaseLease(this.#context.database, loopTables, this.#claim, { delayMs, isNoAttempt });
+    return releaseLease(this.#context.database, loopTables, this.claim, { delayMs, isNoAttempt });
   }
 }
 

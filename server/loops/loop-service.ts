@@ -12,6 +12,7 @@ import { tunedModelsFolder } from "../model-folders.ts";
 import { ApiError, excerpt } from "../openai/error.ts";
 import type { JobService } from "../selfplay/jobs/job-service.ts";
 import type { Database } from "../store/database.ts";
+import { Opening } from "../store/opening.ts";
 import type { Store } from "../store/store.ts";
 import type { DeviceTurn } from "../work/device-turn.ts";
 import type { NewWorkEvent } from "../work/event-rows.ts";
@@ -69,7 +70,7 @@ export class LoopService implements LoopFigures {
   readonly #options: LoopServiceOptions;
   readonly #loopsFolder: string;
   readonly #draining = new AbortController();
-  #opened: Promise<Opened> | null = null;
+  readonly #opening = new Opening(() => this.#open());
   /** Where this gateway answers, once it does: loops ask it for their dialogues. */
   readonly #url = Promise.withResolvers<string>();
 
@@ -86,7 +87,7 @@ export class LoopService implements LoopFigures {
 
   /** Goes on with what an earlier process left, if there is a store; works at nothing before `listening`. Throws StoreError. */
   async start(): Promise<void> {
-    if (await this.#options.store.exists()) await this.#open();
+    if (await this.#options.store.exists()) await this.#opening.get();
   }
 
   /** The gateway answers at `url` from now on. */
@@ -182,7 +183,7 @@ export class LoopService implements LoopFigures {
 
   async counts(): Promise<ReadonlyMap<LoopStatus, number>> {
     try {
-      const opened = await this.#opened;
+      const opened = await this.#opening.current();
       return opened === null ? new Map() : await countLoops(opened.database);
     } catch (error) {
       this.#options.log.warn("loops could not be counted", { error });
@@ -193,7 +194,7 @@ export class LoopService implements LoopFigures {
   /** Lets the loop that runs write down how far it is until `stop` says otherwise; it goes on at the next start, or elsewhere. */
   async drain(stop: AbortSignal): Promise<void> {
     this.#draining.abort();
-    const opened = await this.#opened?.catch(() => null);
+    const opened = await this.#opening.current();
     await opened?.worker.drain(stop);
   }
 
@@ -228,18 +229,10 @@ export class LoopService implements LoopFigures {
   }
 
   #openForClient(): Promise<Opened> {
-    return this.#options.store.forClient(this.#open());
+    return this.#options.store.forClient(this.#opening.get());
   }
 
-  #open(): Promise<Opened> {
-    this.#opened ??= this.#openNow().catch((error: unknown) => {
-      this.#opened = null; // the next request tries again
-      throw error;
-    });
-    return this.#opened;
-  }
-
-  async #openNow(): Promise<Opened> {
+  async #open(): Promise<Opened> {
     const { config, files, log, store, turn, commandOf = loopCommand } = this.#options;
     const database = await store.open();
     // Nobody else can hold one: whoever did is gone.

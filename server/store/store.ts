@@ -5,16 +5,18 @@ import type { Log } from "../log.ts";
 import { ApiError } from "../openai/error.ts";
 import { type Database, StoreError } from "./database.ts";
 import { hasDatabase, openDatabase } from "./open-database.ts";
+import { Opening } from "./opening.ts";
 
 export class Store {
   readonly #config: Pick<Config, "databaseUrl" | "dataFolder">;
   readonly #log: Log;
-  #database: Promise<Database> | null = null;
+  readonly #opening: Opening<Database>;
 
   /** Opens nothing yet. */
   constructor(config: Pick<Config, "databaseUrl" | "dataFolder">, log: Log) {
     this.#config = config;
     this.#log = log;
+    this.#opening = new Opening(() => openDatabase(config, log));
   }
 
   /** Whether something may be stored already, so that work may be waiting. */
@@ -24,11 +26,7 @@ export class Store {
 
   /** The database, opened now if it was not yet. Throws StoreError. */
   open(): Promise<Database> {
-    this.#database ??= openDatabase(this.#config, this.#log).catch((error: unknown) => {
-      this.#database = null; // the next one who asks tries again
-      throw error;
-    });
-    return this.#database;
+    return this.#opening.get();
   }
 
   /** What was opened, for a request: a StoreError becomes the ApiError that the client is told. */
@@ -44,6 +42,6 @@ export class Store {
 
   /** Closes it, if it is open; nothing may be asked any more. */
   async close(): Promise<void> {
-    await (await this.#database?.catch(() => null))?.close();
+    await (await this.#opening.current())?.close();
   }
 }

@@ -10,8 +10,8 @@ import type { Database } from "../store/database.ts";
 import { addEvent } from "../work/event-rows.ts";
 import type { Claim } from "../work/lease-rows.ts";
 import { trainingThreads } from "../work/training-threads.ts";
-import { WorkProcess } from "../work/work-process.ts";
-import type { StopReason, Work } from "../work/worker.ts";
+import { ProcessRun } from "../work/process-run.ts";
+import type { WorkCommand } from "../work/work-process.ts";
 import * as words from "./events.ts";
 import { findTuningJob } from "./job-rows.ts";
 import { commitStarted, commitStep, commitValidated, endTuningJob, releaseTuningJob } from "./commit-rows.ts";
@@ -41,26 +41,20 @@ const maxAttempts = 3;
 const retryMs = 2000;
 const brokenOff = "the process ended without a word";
 
-export class TuningRun implements Work {
+export class TuningRun extends ProcessRun {
   readonly #context: RunContext;
   readonly #job: StoredTuningJob;
-  readonly #claim: Claim;
   readonly #part: TuningPart;
-  readonly #giveBack: () => void;
-  #process: WorkProcess | null = null;
-  #stopReason: StopReason | null = null;
   #bestStep: number | null = null;
   #progress: TuningProgress;
   /** The last that was said of how it ends. */
   #last: Extract<TuneEvent, { event: "invalid" | "validated" | "registered" | "failed" | "interrupted" }> | null = null;
 
-  /** `giveBack` is called when nothing of it runs any more. */
   constructor(context: RunContext, job: StoredTuningJob, claim: Claim, part: TuningPart, giveBack: () => void) {
+    super(claim, giveBack);
     this.#context = context;
     this.#job = job;
-    this.#claim = claim;
     this.#part = part;
-    this.#giveBack = giveBack;
     const { model, step, steps, trainLoss, validLoss } = job;
     this.#progress = { model, step, steps, trainLoss, validLoss };
   }
@@ -69,59 +63,23 @@ export class TuningRun implements Work {
     return this.#progress;
   }
 
-  get jobId(): string {
-    return this.#claim.jobId;
+  get #folder(): string {
+    return workFolderOf(this.#context.workRoot, this.#job.id);
   }
 
-  get claim(): Claim {
-    return this.#claim;
+  protected async describe(): Promise<WorkCommand> {
+    await mkdir(this.#folder, { recursive: true });
+    const file = join(this.#folder, `${this.#part}.json`);
+    await writeFile(file, JSON.stringify(await this.#jobFile(this.#folder)));
+    return this.#context.commandOf(this.#part, file);
   }
 
-  /** Makes it leave a checkpoint and end, once. */
-  stop(reason: StopReason): void {
-    this.#stopReason ??= reason;
-    this.#process?.stop();
+  protected async hear(line: string): Promise<void> {
+    const event = parseTuneEvent(line);
+    if (event !== null) await this.#take(event);
   }
 
-  /** Ends its process now. */
-  kill(): void {
-    this.#process?.kill();
-  }
-
-  /** Resolves when nothing of it runs any more and what it came to is written. Throws what the store throws. */
-  async run(): Promise<void> {
-    try {
-      await this.#work();
-    } finally {
-      this.#giveBack();
-    }
-  }
-
-  async #work(): Promise<void> {
-    const { commandOf, workRoot } = this.#context;
-    const folder = workFolderOf(workRoot, this.#job.id);
-    await mkdir(folder, { recursive: true });
-    const file = join(folder, `${this.#part}.json`);
-    await writeFile(file, JSON.stringify(await this.#describe(folder)));
-    const child = new WorkProcess(commandOf(this.#part, file));
-    this.#process = child;
-    if (this.#stopReason !== null) child.stop();
-    try {
-      for await (const line of child.lines()) {
-        const event = parseTuneEvent(line);
-        if (event !== null) await this.#take(event);
-      }
-    } catch (error) {
-      // The store is gone: whoever has it back goes on from the checkpoint.
-      child.stop();
-      await child.ended();
-      throw error;
-    }
-    const { complaints } = await child.ended();
-    await this.#settle(complaints, folder);
-  }
-
-  async #describe(workFolder: string): Promise<TuneJob> {
+  async #jobFile(workFolder: string): Promise<TuneJob> {
     const { files, folderOf, modelsFolder, recipe } = this.#context;
     const { id, model, fineTunedModel, trainingFile, validationFile, seed, plan, hyperparameters, createdAtMs } =
       this.#job;
@@ -153,7 +111,7 @@ export class TuningRun implements Work {
       case "start": {
         const tokens = Math.round(event.train_tokens * (this.#job.hyperparameters?.epochs ?? 1));
         const words_ = event.step === 0 ? words.started() : words.resumedAt(event.step);
-        await commitStarted(database, this.#claim, event.steps, tokens, words_);
+        await commitStarted(database, this.claim, event.steps, tokens, words_);
         return;
       }
       case "step": {
@@ -162,7 +120,7 @@ export class TuningRun implements Work {
         const remainingMs = etaS === undefined ? null : etaS * 1000;
         const before = this.#progress.validLoss;
         this.#progress = { model: this.#job.model, step, steps, trainLoss: loss, validLoss: validLoss ?? before };
-        await commitStep(database, this.#claim, { step, steps, trainLoss: loss, validLoss, remainingMs }, metrics);
+        await commitStep(database, this.claim, { step, steps, trainLoss: loss, validLoss, remainingMs }, metrics);
         return;
       }
       case "done":
@@ -181,14 +139,15 @@ export class TuningRun implements Work {
     }
   }
 
-  async #settle(complaints: readonly string[], folder: string): Promise<void> {
+  protected async settle(complaints: readonly string[]): Promise<void> {
+    const folder = this.#folder;
     const last = this.#last;
-    if (this.#stopReason === "cancelled") return this.#leave(folder);
-    if (this.#stopReason === "lost") return;
+    if (this.stopReason === "cancelled") return this.#leave(folder);
+    if (this.stopReason === "lost") return;
     if (last?.event === "invalid") return this.#fail(invalidFile(last), folder);
     if (last?.event === "validated") return this.#commitValidated(last);
     if (last?.event === "registered") return this.#succeed(folder);
-    if (this.#stopReason !== null) return this.#putBack(0, true);
+    if (this.stopReason !== null) return this.#putBack(0, true);
     if (last?.event === "failed") {
       return this.#fail({ code: "training_failed", message: last.message, param: null }, folder);
     }
@@ -203,7 +162,7 @@ export class TuningRun implements Work {
       too_long: tooLong,
     } = event;
     const events = [...(tooLong > 0 ? [words.tooLong(tooLong)] : []), words.validated()];
-    await commitValidated(this.#context.database, this.#claim, { epochs, batchSize, learningRateMultiplier }, events);
+    await commitValidated(this.#context.database, this.claim, { epochs, batchSize, learningRateMultiplier }, events);
   }
 
   async #succeed(folder: string): Promise<void> {
@@ -218,7 +177,7 @@ export class TuningRun implements Work {
       return;
     }
     const results = await files.prepare("fine-tune-results", "step_metrics.csv", resultLines(database, id));
-    const isEnded = await endTuningJob(database, this.#claim, {
+    const isEnded = await endTuningJob(database, this.claim, {
       status: "succeeded",
       error: null,
       resultFile: results.file,
@@ -245,13 +204,13 @@ export class TuningRun implements Work {
       bestStep: null,
       events: [words.failed(error.message)],
     } as const;
-    if (await endTuningJob(this.#context.database, this.#claim, end)) await removeWork(folder);
+    if (await endTuningJob(this.#context.database, this.claim, end)) await removeWork(folder);
   }
 
   async #retry(reason: string, folder: string): Promise<void> {
     const { database, log } = this.#context;
-    log.warn("a fine-tuning broke off", { job: this.#job.id, reason, attempts: this.#claim.attempts });
-    if (this.#claim.attempts >= maxAttempts) {
+    log.warn("a fine-tuning broke off", { job: this.#job.id, reason, attempts: this.claim.attempts });
+    if (this.claim.attempts >= maxAttempts) {
       const message = `The training broke off ${maxAttempts} times in a row: ${reason}`;
       await this.#fail({ code: "training_failed", message, param: null }, folder);
       return;
@@ -261,7 +220,7 @@ export class TuningRun implements Work {
   }
 
   #putBack(delayMs: number, isNoAttempt: boolean): Promise<void> {
-    return releaseTuningJob(this.#context.database, this.#claim, { delayMs, isNoAttempt });
+    return releaseTuningJob(this.#context.database, this.claim, { delayMs, isNoAttempt });
   }
 }
 

@@ -10,6 +10,7 @@ import type { ModelCatalog } from "../model-catalog.ts";
 import { tunedModelsFolder } from "../model-folders.ts";
 import { ApiError, excerpt } from "../openai/error.ts";
 import type { Database } from "../store/database.ts";
+import { Opening } from "../store/opening.ts";
 import type { Store } from "../store/store.ts";
 import type { DeviceTurn } from "../work/device-turn.ts";
 import { listEvents, type NewWorkEvent, type StoredWorkEvent } from "../work/event-rows.ts";
@@ -60,7 +61,7 @@ interface Opened {
 export class TuningService implements TuningFigures {
   readonly #options: TuningServiceOptions;
   readonly #workRoot: string;
-  #opened: Promise<Opened> | null = null;
+  readonly #opening = new Opening(() => this.#open());
   #trainer: Worker<TuningRun> | null = null;
   #isDraining = false;
 
@@ -72,7 +73,7 @@ export class TuningService implements TuningFigures {
 
   /** Goes on with what an earlier process left, if there is a store. Throws StoreError. */
   async start(): Promise<void> {
-    if (await this.#options.store.exists()) await this.#open();
+    if (await this.#options.store.exists()) await this.#opening.get();
   }
 
   /** Throws ApiError. */
@@ -167,7 +168,7 @@ export class TuningService implements TuningFigures {
 
   async counts(): Promise<ReadonlyMap<TuningStatus, number>> {
     try {
-      const opened = await this.#opened;
+      const opened = await this.#opening.current();
       return opened === null ? new Map() : await countTuningJobs(opened.database);
     } catch (error) {
       this.#options.log.warn("fine-tuning jobs could not be counted", { error });
@@ -182,7 +183,7 @@ export class TuningService implements TuningFigures {
   /** Lets what is trained write a checkpoint until `stop` says otherwise; it goes on at the next start, or elsewhere. */
   async drain(stop: AbortSignal): Promise<void> {
     this.#isDraining = true;
-    const opened = await this.#opened?.catch(() => null);
+    const opened = await this.#opening.current();
     await Promise.all((opened?.workers ?? []).map((worker) => worker.drain(stop)));
   }
 
@@ -209,18 +210,10 @@ export class TuningService implements TuningFigures {
   }
 
   #openForClient(): Promise<Opened> {
-    return this.#options.store.forClient(this.#open());
+    return this.#options.store.forClient(this.#opening.get());
   }
 
-  #open(): Promise<Opened> {
-    this.#opened ??= this.#openNow().catch((error: unknown) => {
-      this.#opened = null; // the next request tries again
-      throw error;
-    });
-    return this.#opened;
-  }
-
-  async #openNow(): Promise<Opened> {
+  async #open(): Promise<Opened> {
     const { config, files, log, store, turn, commandOf = tuneCommand } = this.#options;
     const database = await store.open();
     // Nobody else can hold one: whoever did is gone.

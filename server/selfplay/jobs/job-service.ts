@@ -12,6 +12,7 @@ import { invalid } from "../request.ts";
 import { loadSeeds } from "../seed-sets/load-seeds.ts";
 import { randomRootSeed } from "../seeds.ts";
 import type { Database } from "../../store/database.ts";
+import { Opening } from "../../store/opening.ts";
 import type { Store } from "../../store/store.ts";
 import {
   deleteJob,
@@ -53,7 +54,7 @@ export class JobService {
   readonly quality: QualityBook;
   readonly #options: JobServiceOptions;
   readonly #draining = new AbortController();
-  #opened: Promise<Opened> | null = null;
+  readonly #opening = new Opening(() => this.#open());
 
   /** Opens nothing yet. */
   constructor(options: JobServiceOptions) {
@@ -68,7 +69,7 @@ export class JobService {
 
   /** Goes on with what an earlier process left, if there is a store. Throws StoreError. */
   async start(): Promise<void> {
-    if (await this.#options.store.exists()) await this.#open();
+    if (await this.#options.store.exists()) await this.#opening.get();
   }
 
   /** The store; opened now if it was not yet. Throws ApiError when it cannot be. */
@@ -139,14 +140,14 @@ export class JobService {
   /** Lets turns in play finish until `stop` says otherwise. */
   async drain(stop: AbortSignal): Promise<void> {
     this.#draining.abort();
-    const opened = await this.#opened?.catch(() => null);
+    const opened = await this.#opening.current();
     if (opened === undefined || opened === null) return;
     await opened.runner.drain(stop);
   }
 
   /** Nothing may be asked any more; the store is closed by its owner. */
   async close(): Promise<void> {
-    const opened = await this.#opened?.catch(() => null);
+    const opened = await this.#opening.current();
     await opened?.relay?.close();
   }
 
@@ -174,18 +175,10 @@ export class JobService {
   }
 
   #openForClient(): Promise<Opened> {
-    return this.#options.store.forClient(this.#open());
+    return this.#options.store.forClient(this.#opening.get());
   }
 
-  #open(): Promise<Opened> {
-    this.#opened ??= this.#openNow().catch((error: unknown) => {
-      this.#opened = null; // the next request tries again
-      throw error;
-    });
-    return this.#opened;
-  }
-
-  async #openNow(): Promise<Opened> {
+  async #open(): Promise<Opened> {
     const { catalog, config, log, metrics, store } = this.#options;
     const database = await store.open();
     // Nobody else can hold one: whoever did is gone.
