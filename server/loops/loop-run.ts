@@ -61,7 +61,8 @@ export class LoopRun extends ProcessRun {
 
   protected async describe(): Promise<WorkCommand> {
     const { commandOf, filesFolder, apiKey } = this.#context;
-    const environment = { ...process.env, REALCHAT_API_KEYS: apiKey ?? "" };
+    // The judge is a model of this gateway, too.
+    const environment = { ...process.env, REALCHAT_API_KEYS: apiKey ?? "", REALCHAT_JUDGE_KEY: apiKey ?? "none" };
     return commandOf(await this.#flags(), { folder: filesFolder, environment });
   }
 
@@ -94,6 +95,7 @@ export class LoopRun extends ProcessRun {
       `--run-folder=${here(folder)}`,
       `--out=${here(modelsFolder)}`,
       `--url=${url}`,
+      ...(plan.arguments.some((flag) => flag.startsWith("--judge=")) ? [`--judge-url=${url}/v1`] : []),
       `--threads=${threads}`,
       ...(isBegun ? ["--resume"] : []),
     ];

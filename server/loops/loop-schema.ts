@@ -64,6 +64,7 @@ export const loopSchema = closed({
     margin: z.number().min(0).default(0.01),
     least_pairs: whole(0, many).default(20),
   }).nullish(),
+  judge: closed({ model: z.string(), questions: whole(1, 1000).default(20) }).nullish(),
   learn_end: z.boolean().nullish(),
   holdout: z.number().min(0).lt(1).nullish(),
   training: closed(trainingFields).nullish(),

@@ -34,6 +34,7 @@ export async function planLoop(body: LoopBody, { catalog, config, isLocal }: Pla
     assistant: await localModel("assistant", played.assistant?.id, catalog, isLocal),
   };
   assertNamesFree(body, name, models, catalog);
+  assertJudge(body, catalog);
   const flags = flagsOf(body, name, seed, config.device);
   try {
     parseLoopArguments(flags);
@@ -98,6 +99,12 @@ async function localModel(
   throw new ApiError(400, message, { param: role, code: "invalid_value" });
 }
 
+function assertJudge({ judge = null }: LoopBody, catalog: ModelCatalog): void {
+  if (judge === null || catalog.get(judge.model) !== undefined) return;
+  const message = `The model '${excerpt(judge.model)}' does not exist.`;
+  throw new ApiError(404, message, { param: "judge.model", code: "model_not_found" });
+}
+
 function assertNamesFree(
   { rounds, role = null }: LoopBody,
   name: string,
@@ -136,6 +143,8 @@ function flagsOf(body: LoopBody, name: string, seed: number, device: Config["dev
     gate: gate?.rule,
     margin: gate?.margin,
     "least-pairs": gate?.least_pairs,
+    judge: body.judge?.model,
+    "judge-questions": body.judge?.questions,
     holdout,
     device: device === "webgpu" ? "cpu" : device,
   };

@@ -103,6 +103,8 @@ const loopFields: Readonly<Record<keyof LoopBody, string>> = {
   filter:
     "What is kept: `stop_reasons`, `least_rounds` (2), `least_characters` (1), `most_characters`, `without` (names of rules to leave out).",
   gate: "What a model needs to be accepted: `rule` (`not-worse`, `better` or `any`), `margin` in bits a byte (0.01), `least_pairs` (20).",
+  judge:
+    "A judge of a trained assistant's answers beside its parent's, in both orders: `model`, the id of a served model (one elsewhere, say), and `questions` (20). Default none.",
   learn_end: "Whether the user model also learns to end dialogues that came to their end.",
   holdout: "Share of the kept dialogues that only chooses the best weights. Default 0.05.",
   training: "",

@@ -1,10 +1,12 @@
 // Owns whether a trained model takes its parent's place: rules with names, each with a sentence that says what it saw.
 // Pure: it knows figures, neither models nor files.
 import type { HeldOutComparison } from "../evaluate/compare-held-out.ts";
+import type { PairTally } from "../evaluate/win-rate.ts";
 
 /**
  * `not-worse`: with 95 % certainty no worse than the parent by more than the margin. `better`: with 95 % certainty better.
- * `any`: held-out figures are told and decide nothing.
+ * `any`: figures are told and decide nothing. Under the first two a judge, where there is one, must not prefer the parent with 95 %
+ * certainty.
  */
 export const GATE_RULES = ["not-worse", "better", "any"] as const;
 
@@ -22,10 +24,12 @@ export interface GateFigures {
   readonly failure: string | null;
   /** Of all held-out files together; `difference` is the parent's bits a byte minus the candidate's. Null without a model. */
   readonly comparison: HeldOutComparison | null;
+  /** What a judge made of its answers beside the parent's; null where none was asked. */
+  readonly judged?: { readonly judge: string; readonly tally: PairTally } | null;
 }
 
 interface GateCheck {
-  readonly rule: "model" | "pairs" | "held-out";
+  readonly rule: "model" | "pairs" | "held-out" | "judge";
   readonly isPassed: boolean;
   readonly sentence: string;
 }
@@ -37,13 +41,14 @@ export interface Verdict {
 }
 
 /** The candidate is accepted when every check is passed. */
-export function judgeCandidate({ failure, comparison }: GateFigures, options: GateOptions): Verdict {
+export function judgeCandidate({ failure, comparison, judged = null }: GateFigures, options: GateOptions): Verdict {
   if (failure !== null || comparison === null) {
     const sentence = failure ?? "nothing was compared";
     return { isAccepted: false, checks: [{ rule: "model", isPassed: false, sentence }] };
   }
   const checks: GateCheck[] = [pairsCheck(comparison, options)];
   if (comparison.difference !== null) checks.push(heldOutCheck(comparison.difference, options));
+  if (judged !== null) checks.push(judgeCheck(judged, options));
   // Without a difference there was no pair, and the first check is not passed unless none was wanted.
   const isAccepted =
     checks.every(({ isPassed }) => isPassed) && (comparison.difference !== null || options.rule === "any");
@@ -71,4 +76,21 @@ function heldOutCheck(
   }[rule];
   const isPassed = rule === "any" || (rule === "better" ? low > 0 : low >= -margin);
   return { rule: "held-out", isPassed, sentence: `${figures}; ${wanted}` };
+}
+
+function judgeCheck(
+  { judge, tally: { win, tie, loss, dropped, adjustedWinRate: rate } }: NonNullable<GateFigures["judged"]>,
+  { rule }: GateOptions,
+): GateCheck {
+  const told = `${judge} preferred it ${win} times and its parent ${loss} times, with ${tie} ties and ${dropped} replies that cannot be read`;
+  const wanted =
+    rule === "any" ? "which decides nothing under --gate any" : "its parent must not be preferred with certainty";
+  if (rate === null) return { rule: "judge", isPassed: rule === "any", sentence: `${told}; ${wanted}` };
+  const count = win + tie + loss;
+  // Of the mean of ones, halves and zeros.
+  const spread = (win * (1 - rate) ** 2 + tie * (0.5 - rate) ** 2 + loss * rate ** 2) / count;
+  const half = 1.96 * Math.sqrt(spread / count);
+  const [low, high] = [Math.max(0, rate - half), Math.min(1, rate + half)];
+  const figures = `adjusted win rate ${rate.toFixed(3)} (with 95 % certainty between ${low.toFixed(3)} and ${high.toFixed(3)})`;
+  return { rule: "judge", isPassed: rule === "any" || high >= 0.5, sentence: `${told}: ${figures}; ${wanted}` };
 }

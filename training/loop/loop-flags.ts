@@ -37,6 +37,12 @@ export const LOOP_FLAGS: Readonly<Record<string, LoopFlag>> = {
   holdout: text("SHARE", "Share of the kept dialogues that only chooses the best weights [0.05]"),
   gate: text("RULE", "not-worse, better or any: what held-out figures a model needs to be accepted [not-worse]"),
   margin: text("BITS", "Bits a byte by which a model may be worse under --gate not-worse [0.01]"),
+  judge: text(
+    "MODEL",
+    "Also compares a trained assistant's answers with its parent's: a model at --judge-url, or a folder [nobody]",
+  ),
+  "judge-url": text("URL", "OpenAI-compatible endpoint of the judge; its key is $REALCHAT_JUDGE_KEY"),
+  "judge-questions": text("N", "First questions of held-out dialogues that both answer [20]"),
   "least-pairs": text("N", "Fewest held-out dialogues to compare [20]"),
   device: text("DEVICE", "cpu, cuda or auto, for playing, training and scoring [cpu]"),
   threads: text("N", "CPU threads [all]"),

@@ -33,6 +33,13 @@ export interface LoopOptions {
   readonly maxTurns: number | null;
   readonly filter: FilterOptions;
   readonly gate: GateOptions;
+  /** Who compares a trained assistant with its parent; null for nobody. */
+  readonly judge: {
+    /** Its name at the url, or a model folder. */
+    readonly model: string;
+    readonly url: string | null;
+    readonly questions: number;
+  } | null;
   readonly learnsEnd: boolean;
   /** Share of the kept dialogues that only chooses the best weights. */
   readonly holdout: number;
@@ -105,6 +112,7 @@ export function parseLoopArguments(args: readonly string[]): LoopCommand {
       margin: number("margin", text("margin") ?? "0.01"),
       leastPairs: whole("least-pairs", text("least-pairs") ?? "20", 0),
     },
+    judge: judgeOf(text("judge"), text("judge-url"), text("judge-questions")),
     learnsEnd: given["learn-end"] === true,
     holdout: share("holdout", text("holdout") ?? "0.05"),
     device: oneOf("device", text("device") ?? "cpu", DEVICES),
@@ -160,11 +168,20 @@ function settingsOf(options: Omit<LoopOptions, "settings">): Readonly<Record<str
     gate: gate.rule,
     margin: gate.margin,
     "least-pairs": gate.leastPairs,
+    judge: options.judge?.model ?? null,
+    "judge-questions": options.judge?.questions ?? null,
     "learn-end": options.learnsEnd,
     holdout: options.holdout,
     device: options.device,
     ...Object.fromEntries(train),
   };
+}
+
+function judgeOf(model: string | null, url: string | null, questions: string | null): LoopOptions["judge"] {
+  if (model !== null) return { model, url, questions: whole("judge-questions", questions ?? "20") };
+  const without = url === null ? (questions === null ? null : "judge-questions") : "judge-url";
+  if (without !== null) throw new FlagError(`--${without} needs --judge`);
+  return null;
 }
 
 function trainArgument(flag: string, value: Given[string]): string[] {

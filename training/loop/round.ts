@@ -11,6 +11,7 @@ import { exportRole, tidyTraining, trainRole } from "./fine-tune.ts";
 import { type GateFigures, judgeCandidate, type Verdict } from "./gate.ts";
 import { openGateway, type Surroundings } from "./gateway.ts";
 import { type HeldOutReport, scoreRole } from "./held-out-scores.ts";
+import { type JudgedAnswers, judgeAnswers } from "./judge-answers.ts";
 import { measureRound } from "./measure-round.ts";
 import { playRound } from "./play.ts";
 import {
@@ -118,9 +119,18 @@ export async function runRound(
     const scored = await step(`score-${role}`, { ...run.heldout, ...modelHash(candidate), ...modelHash(parent) }, () =>
       scoreRole(run, role, candidate, parent, report, signal),
     );
-    const gate = await step(`gate-${role}`, { ...only(scored.outputs, report), ...modelHash(candidate) }, async () => {
-      const { lines } = JSON.parse(await readFile(join(run.folder, report), "utf8")) as HeldOutReport;
-      return judged({ failure: null, comparison: lines.at(-1)?.comparison ?? null });
+    const judgedPath = `${at}/judged-${role}.json`;
+    const asked =
+      role === "assistant" && run.options.judge !== null
+        ? await step(`judge-${role}`, { ...run.heldout, ...modelHash(candidate), ...modelHash(parent) }, () =>
+            judgeAnswers(run, candidate, parent, { path: judgedPath, work: `${at}/judge-${role}` }, hooks, signal),
+          )
+        : null;
+    const found = { ...only(scored.outputs, report), ...asked?.outputs, ...modelHash(candidate) };
+    const gate = await step(`gate-${role}`, found, async () => {
+      const { lines } = (await readJson(run, report)) as HeldOutReport;
+      const word = asked === null ? null : ((await readJson(run, judgedPath)) as JudgedAnswers);
+      return judged({ failure: null, comparison: lines.at(-1)?.comparison ?? null, judged: word });
     });
     if (!(gate.facts as unknown as Verdict).isAccepted) return parent;
     await step(`accept-${role}`, modelHash(candidate), async () => {
@@ -195,6 +205,8 @@ function hasExamples({ facts }: StepRecord): boolean {
   return (facts["counts"] as { readonly train: number }).train > 0;
 }
 
+const readJson = async ({ folder }: Run, path: string): Promise<unknown> =>
+  JSON.parse(await readFile(join(folder, path), "utf8"));
 const failed = (failure: string): StepResult => ({ outputs: {}, facts: { failure } });
 const failureOf = ({ facts }: StepRecord) => String(facts["failure"]);
 const modelHash = ({ id, hash }: LoopModel): Hashes => ({ [`model ${id}`]: hash });

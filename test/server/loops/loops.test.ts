@@ -90,7 +90,17 @@ it("a loop goes through its rounds, tells of every step, and keeps a report of e
 });
 
 it("its process runs among the uploads, and is told nothing of the data folder's place", async () => {
-  const { id } = await begin({}, { name: "place", seed: 5, max_turns: 4, learn_end: true, gate: { rule: "any" } });
+  const { id } = await begin(
+    {},
+    {
+      name: "place",
+      seed: 5,
+      max_turns: 4,
+      learn_end: true,
+      gate: { rule: "any" },
+      judge: { model: "realm", questions: 5 },
+    },
+  );
   await loopEnds(client, id);
   const [start] = startsOf(id);
   expect(start?.folder).toBe("files");
@@ -107,6 +117,9 @@ it("its process runs among the uploads, and is told nothing of the data folder's
     `--run-folder=../loops/${id}`,
     "--out=../models",
     "--url=http://gateway",
+    "--judge=realm",
+    "--judge-questions=5",
+    "--judge-url=http://gateway/v1",
   ]) {
     expect(flags).toContain(flag);
   }

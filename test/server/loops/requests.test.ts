@@ -40,6 +40,13 @@ describe("a loop is refused, by the field that is at fault:", () => {
     ["a share of everything", { holdout: 1 }, "holdout", "decimal_above_max_value"],
     ["a gate that there is not", { gate: { rule: "best" } }, "gate.rule", "invalid_value"],
     ["a filter rule that there is not", { filter: { without: ["taste"] } }, "filter.without[0]", "invalid_value"],
+    ["a judge that is not served", { judge: { model: "gpt-4" } }, "judge.model", "model_not_found"],
+    [
+      "a judge without questions",
+      { judge: { model: "realm", questions: 0 } },
+      "judge.questions",
+      "integer_below_min_value",
+    ],
     ["a field that the trainer does not know", { training: { speed: 1 } }, "training.speed", "unknown_parameter"],
     ["a word for a number", { training: { lora_rank: "many" } }, "training.lora_rank", "invalid_value"],
     [

@@ -63,7 +63,7 @@ test("what the trainer is told is handed on as it is", () => {
 });
 
 test("settings hold every flag that decides the outcome, and none that only says how far, where or how fast", () => {
-  const free = new Set(["rounds", "run-folder", "out", "resume", "verify", "url", "threads", "help"]);
+  const free = new Set(["rounds", "run-folder", "out", "resume", "verify", "url", "judge-url", "threads", "help"]);
   const own = Object.keys(LOOP_FLAGS).filter((name) => !free.has(name));
   expect(Object.keys(optionsOf().settings).toSorted()).toEqual(own.toSorted());
   expect(optionsOf("--lr=0.1", "--rounds=9").settings).toEqual({ ...optionsOf().settings, lr: "0.1" });
