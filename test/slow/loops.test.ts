@@ -44,6 +44,8 @@ async function create(client: OpenAI): Promise<WireLoop> {
     name: "e2e",
     heldout_files: [await uploadChats(client, lines)],
     gate: { rule: "any" },
+    // It judges badly, but it is asked as any would be, with the gateway's own key.
+    judge: { model: "realm", questions: 2 },
     training: { max_steps: 4, epochs: 4, lr: 0.0003, batch_tokens: 256, checkpoint_every: 1 },
   });
 }
@@ -78,8 +80,15 @@ it("two rounds end with models that are served and talked to, and every file is 
     messages: [{ role: "user", content: "I need a table." }],
   });
   expect(reply.choices[0]?.message.content).toBeTruthy();
-  const report = await client.get<{ format: string; roles: { verdict: object }[] }>(`/loops/${loop.id}/rounds/2`);
+  const report = await client.get<{ format: string; roles: { verdict: { checks: { rule: string }[] } }[] }>(
+    `/loops/${loop.id}/rounds/2`,
+  );
   expect(report).toMatchObject({ format: "realchat-loop-report/1", roles: [{}, {}] });
+  const checks = report.roles.map(({ verdict }) => verdict.checks.map(({ rule }) => rule));
+  expect(checks).toEqual([
+    ["pairs", "held-out"],
+    ["pairs", "held-out", "judge"],
+  ]);
   const page = await client.get(`/loops/${loop.id}/rounds/1?as=html`).asResponse();
   expect(await page.text()).not.toContain(folder);
   whole = await madeBy(dataFolder, loop);
