@@ -11,6 +11,7 @@ import { type ModelText, openModelText } from "../../../training/examples/model-
 import { exportFolder } from "../../../training/exports/export-folder.ts";
 import type { Format } from "../../../training/exports/format.ts";
 import { formats } from "../../../training/exports/formats.ts";
+import { opener } from "../../../training/exports/turns.ts";
 import { anyConversation } from "../../support/conversations.ts";
 import { writeModelFolder } from "../../support/model-folder.ts";
 import { lettersOf } from "../../support/tokenizers.ts";
@@ -59,7 +60,10 @@ function expectedOf(one: Conversation, format: Format, role: ModelRole): Dialogu
   const losesSystem = ["fastchat", "platolm"].includes(format.name);
   // Asked by nobody, it is not trained, and these trainers refuse it.
   const trainsGreeting = format.userSide === "swap" || ["trl", "unsloth"].includes(format.name);
-  const losesGreeting = trainsGreeting && role === "assistant" && turns[0]?.role === "assistant";
+  const [first] = turns;
+  // What stands in the place of nobody's words cannot be told from the same words of somebody.
+  const isOpener = format.userSide === "swap" && role === "user" && first?.content === opener;
+  const losesGreeting = first?.role === "assistant" && (isOpener || (trainsGreeting && role === "assistant"));
   return { system: losesSystem ? null : system, turns: losesGreeting ? turns.slice(1) : turns };
 }
 
@@ -68,6 +72,19 @@ async function labelsOf(given: Conversation, role: ModelRole): Promise<readonly 
   return result.kind === "example" ? result.example.labels : result.kind;
 }
 
+const greetedWith = (content: string): Conversation => ({
+  id: "c0",
+  group: "c0",
+  origin: { file: "test.jsonl", row: 1 },
+  system: { user: null, assistant: null },
+  utterances: [
+    { role: "assistant", content },
+    { role: "user", content: "hi" },
+    { role: "assistant", content: "hi you" },
+  ],
+  isComplete: false,
+  provenance: {},
+});
 const several = fc.array(anyConversation(), { minLength: 1, maxLength: 4 });
 const textFormats = formats.filter(
   ({ userSide, name }) => userSide !== "ids" && !["trl-completion", "dpo"].includes(name),
@@ -93,7 +110,7 @@ describe.each(roles)(
             }
           }
         }),
-        { numRuns: 8 },
+        { numRuns: 8, examples: [[[greetedWith(opener)]]] },
       );
     });
   },
