@@ -89,7 +89,10 @@ export async function runRound(
 
   const accepted: Partial<Record<ModelRole, LoopModel>> = {};
   for (const role of run.options.roles) accepted[role] = await trainAndJudge(role);
-  const before = Object.values(record.json.steps).map(({ outputs }) => outputs);
+  // Killed behind it, a report stands among the steps already: it is not made from itself.
+  const before = Object.entries(record.json.steps).flatMap(([name, { outputs }]) =>
+    name === "report" ? [] : [outputs],
+  );
   await step("report", merged(before, `${at}/`), () => writeReport(run, record.json, at));
   const next = { ...models, ...accepted };
   await record.end(pairOf(next));

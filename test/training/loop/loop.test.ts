@@ -47,13 +47,14 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "loop-"));
   args = await tinyLoop(folder, "--role=user", "--gate=any");
   runs.push(await loop([], "filter recorded"));
-  for (const moment of ["train-user made", "accept-user made"]) runs.push(await loop(["--resume"], moment));
+  for (const moment of ["train-user made", "accept-user made", "report recorded"])
+    runs.push(await loop(["--resume"], moment));
   runs.push(await loop(["--resume"]));
   record = runs.at(-1)?.records[0] ?? expect.unreachable("the round did not end");
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-describe("a round that was broken off three times", () => {
+describe("a round that was broken off four times", () => {
   test("began every step where the one before had left it, and none that was recorded again", () => {
     const train = /^wrote .* as the checkpoint/;
     expect(runs.map(({ begun }) => begun.filter((sentence) => !train.test(sentence)))).toEqual([
@@ -61,6 +62,7 @@ describe("a round that was broken off three times", () => {
       ["measure", "export-user", "train-user"],
       ["train-user", "score-user", "gate-user", "accept-user"],
       ["accept-user", "report"],
+      [],
     ]);
   });
 
